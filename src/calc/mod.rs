@@ -1,0 +1,3 @@
+//! The calculator: pure functions from shapes, formats and hardware to bytes and seconds.
+
+pub mod tensors;

@@ -1,0 +1,3 @@
+//! The catalog: facts as TOML files, embedded in the program and replaceable from a folder.
+
+pub mod shape;
