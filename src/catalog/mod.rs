@@ -1,3 +1,124 @@
-//! The catalog: facts as TOML files, embedded in the program and replaceable from a folder.
+//! The catalog: facts as TOML files, embedded in the program and replaceable from folders.
 
+pub mod basis;
+mod check;
+pub mod engine;
+pub mod entry;
+mod files;
+pub mod find;
+pub mod format;
+pub mod gpu;
+pub mod kv;
+pub mod model;
+pub mod release;
+pub mod scenario;
 pub mod shape;
+pub mod variant;
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+pub use basis::Basis;
+pub use engine::{Allocator, Engine};
+pub use entry::Entry;
+pub use format::Format;
+pub use gpu::Gpu;
+pub use kv::KvFormat;
+pub use model::{Model, Origin};
+pub use release::Release;
+pub use scenario::Scenario;
+pub use shape::Shape;
+pub use variant::Variant;
+
+use crate::error::Result;
+use files::Files;
+
+/// Every entry, parsed when a kind is first asked for.
+#[derive(Debug)]
+pub struct Catalog {
+    files: Files,
+    variants: OnceCell<Vec<Variant>>,
+    releases: OnceCell<Vec<Release>>,
+    gpus: OnceCell<Vec<Gpu>>,
+    formats: OnceCell<Vec<Format>>,
+    engines: OnceCell<Vec<Engine>>,
+    scenarios: OnceCell<Vec<Scenario>>,
+}
+
+impl Catalog {
+    /// The embedded catalog, with the entries of `folders` added or put in their place, later ones last.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, or anything in the resulting catalog is wrong.
+    pub fn load(folders: &[PathBuf]) -> Result<Self> {
+        let catalog = Self {
+            files: Files::with_folders(folders)?,
+            variants: OnceCell::new(),
+            releases: OnceCell::new(),
+            gpus: OnceCell::new(),
+            formats: OnceCell::new(),
+            engines: OnceCell::new(),
+            scenarios: OnceCell::new(),
+        };
+        if !folders.is_empty() {
+            catalog.check()?;
+        }
+        Ok(catalog)
+    }
+
+    /// The article's variants.
+    ///
+    /// # Errors
+    /// When a file of that kind cannot be used.
+    pub fn variants(&self) -> Result<&[Variant]> {
+        self.kind(&self.variants)
+    }
+
+    /// The official releases.
+    ///
+    /// # Errors
+    /// When a file of that kind cannot be used.
+    pub fn releases(&self) -> Result<&[Release]> {
+        self.kind(&self.releases)
+    }
+
+    /// The devices.
+    ///
+    /// # Errors
+    /// When a file of that kind cannot be used.
+    pub fn gpus(&self) -> Result<&[Gpu]> {
+        self.kind(&self.gpus)
+    }
+
+    /// The weight formats.
+    ///
+    /// # Errors
+    /// When a file of that kind cannot be used.
+    pub fn formats(&self) -> Result<&[Format]> {
+        self.kind(&self.formats)
+    }
+
+    /// The engines.
+    ///
+    /// # Errors
+    /// When a file of that kind cannot be used.
+    pub fn engines(&self) -> Result<&[Engine]> {
+        self.kind(&self.engines)
+    }
+
+    /// The scenarios.
+    ///
+    /// # Errors
+    /// When a file of that kind cannot be used.
+    pub fn scenarios(&self) -> Result<&[Scenario]> {
+        self.kind(&self.scenarios)
+    }
+
+    fn kind<'a, T: Entry>(&'a self, cell: &'a OnceCell<Vec<T>>) -> Result<&'a [T]> {
+        if let Some(entries) = cell.get() {
+            return Ok(entries);
+        }
+        let entries = self.files.parse::<T>()?;
+        Ok(cell.get_or_init(|| entries))
+    }
+}

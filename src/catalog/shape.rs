@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// No dimension of a model comes near it; a larger one is a slip or an attack.
+const LARGEST: u64 = 1 << 24;
+
 /// What a checkpoint's `config.json` says about its tensors.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,5 +151,48 @@ impl FeedForward {
             Self::Dense { .. } => layers,
             Self::Experts { dense_layers, .. } => (*dense_layers).min(layers),
         }
+    }
+}
+
+impl Shape {
+    /// The key that makes the shape impossible, and why, where one does.
+    #[must_use]
+    pub fn fault(&self) -> Option<(&'static str, String)> {
+        let positive = [
+            ("layers", u64::from(self.layers)),
+            ("hidden", self.hidden),
+            ("vocabulary", self.vocabulary),
+            ("window_tokens", self.window_tokens),
+            ("heads", self.attention.heads()),
+        ];
+        for (key, value) in positive {
+            if value == 0 {
+                return Some((key, format!("`{key}` must be above 0")));
+            }
+            if value > LARGEST {
+                return Some((key, format!("`{key}` is {value}, which no model has")));
+            }
+        }
+        if let Attention::Grouped {
+            heads, kv_heads, ..
+        } = &self.attention
+            && (*kv_heads == 0 || heads % kv_heads != 0)
+        {
+            let message = format!("`kv_heads` is {kv_heads}, which does not divide {heads} heads");
+            return Some(("kv_heads", message));
+        }
+        if let FeedForward::Experts {
+            experts,
+            experts_per_token,
+            ..
+        } = &self.feed_forward
+            && experts_per_token > experts
+        {
+            let message = format!(
+                "`experts_per_token` is {experts_per_token}, more than the {experts} experts"
+            );
+            return Some(("experts_per_token", message));
+        }
+        None
     }
 }

@@ -1,0 +1,81 @@
+//! Engines: `catalog/engines/<id>.toml`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::entry::Entry;
+use super::gpu::{GpuKind, Vendor};
+
+/// What runs a model.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// The id, equal to the file's name.
+    pub id: String,
+    /// The name as its project writes it.
+    pub name: String,
+    /// Other names that people type.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Whose memory model applies.
+    pub allocator: Allocator,
+    /// The version that the figures were checked against.
+    pub version: String,
+    /// Vendors whose devices it runs on.
+    pub vendors: Vec<Vendor>,
+    /// Kinds of device that it is the usual choice for.
+    #[serde(default)]
+    pub suits: Vec<GpuKind>,
+    /// Which format stands for a general one: `int8` is `q8_0` here.
+    #[serde(default)]
+    pub formats: BTreeMap<String, String>,
+    /// Model classes that it does not run yet.
+    #[serde(default)]
+    pub lacks: Vec<super::shape::Architecture>,
+    /// The command that starts it, with `{repo}`, `{context}` and the like filled in.
+    pub command: String,
+    /// What it reserves on a device beside weights, cache and compute.
+    pub runtime: Runtime,
+    /// Where the facts come from.
+    pub source: String,
+}
+
+/// How an engine lays out memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allocator {
+    /// llama.cpp: one cache for all sequences, compute buffers of one micro-batch.
+    LlamaCpp,
+    /// vLLM: a budget of the device, blocks of cache.
+    Vllm,
+    /// SGLang: a static fraction, a token pool.
+    Sglang,
+    /// Transformers: the plain checkpoint and a cache as long as the context.
+    Transformers,
+}
+
+/// What a process of the engine takes on a device before anything is loaded.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    /// Bytes of the device context and the engine's libraries.
+    pub context_bytes: crate::units::Bytes,
+    /// Where that was measured.
+    pub source: String,
+}
+
+impl Entry for Engine {
+    const KIND: &'static str = "engine";
+    const FOLDER: &'static str = "engines";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn names(&self) -> Vec<&str> {
+        std::iter::once(self.name.as_str())
+            .chain(self.aliases.iter().map(String::as_str))
+            .collect()
+    }
+}

@@ -1,0 +1,173 @@
+//! Weight formats: `catalog/formats/<id>.toml`.
+
+use serde::Deserialize;
+
+use super::basis::Basis;
+use super::entry::Entry;
+
+/// How weights are stored.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Format {
+    /// The id, equal to the file's name.
+    pub id: String,
+    /// The name as its engine writes it.
+    pub name: String,
+    /// Other names that people type.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// What it is, in one sentence.
+    pub about: String,
+    /// Bits of one quantized weight, scales left out: what its name says.
+    pub bits: u64,
+    /// How it lays out tensors.
+    pub storage: Storage,
+    /// Engines that load it.
+    pub engines: Vec<String>,
+    /// What computes on it.
+    #[serde(default)]
+    pub compute: Compute,
+    /// The accuracy that it costs, where somebody measured it.
+    #[serde(default)]
+    pub accuracy: Option<Accuracy>,
+    /// What the source article says of it.
+    #[serde(default, rename = "claim")]
+    pub claims: Vec<FormatClaim>,
+    /// The command that makes it, with `{repo}` and `{name}` filled in.
+    #[serde(default)]
+    pub make: Option<String>,
+    /// Where the layout is defined.
+    pub source: String,
+}
+
+/// How a format lays out a tensor.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Storage {
+    /// Every weight as one number of so many bits.
+    Plain {},
+    /// Linear layers quantized with scales; the rest in 16 bits.
+    Scaled(Scaled),
+    /// A GGUF type: a mix of block types, tensor by tensor.
+    Gguf {
+        /// llama.cpp's name of the mix.
+        mix: String,
+    },
+}
+
+/// Scales and what they cover.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaled {
+    /// Rows (outputs) that share a scale; 0 means all of them.
+    pub block_rows: u64,
+    /// Columns (inputs) that share a scale; 0 means all of them.
+    pub block_columns: u64,
+    /// Bits of a scale.
+    pub scale_bits: u64,
+    /// Bits of a zero point beside each scale; 0 when symmetric.
+    #[serde(default)]
+    pub zero_bits: u64,
+    /// Further bits for each quantized tensor (a global scale).
+    #[serde(default)]
+    pub tensor_bits: u64,
+    /// Further bits for each input column (GPTQ's group index).
+    #[serde(default)]
+    pub column_bits: u64,
+    /// Whether the output head is quantized too.
+    #[serde(default)]
+    pub head: bool,
+    /// Whether the embedding is quantized too.
+    #[serde(default)]
+    pub embedding: bool,
+}
+
+/// What computes on a format.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compute {
+    /// The arithmetic of its matrix products.
+    #[serde(default)]
+    pub arithmetic: Arithmetic,
+    /// Architectures that compute it without converting first.
+    #[serde(default)]
+    pub native_on: Vec<String>,
+    /// Lowest NVIDIA compute capability that an engine runs it on at all.
+    #[serde(default)]
+    pub needs_compute_capability: Option<String>,
+}
+
+/// The arithmetic of a matrix product.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arithmetic {
+    /// 32-bit floating point.
+    Fp32,
+    /// 16-bit floating point; quantized weights are converted first.
+    #[default]
+    Fp16,
+    /// 8-bit floating point.
+    Fp8,
+    /// 8-bit integers.
+    Int8,
+    /// 4-bit floating point.
+    Fp4,
+}
+
+/// What a format costs in accuracy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accuracy {
+    /// Share of the 16-bit model's score that is lost, 0 to 1.
+    pub loss: f64,
+    /// How the loss is known.
+    pub basis: Basis,
+    /// What was measured, on which model.
+    pub metric: String,
+    /// Who measured it.
+    pub source: String,
+}
+
+/// What the article says of a format.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormatClaim {
+    /// How many times smaller than FP32.
+    #[serde(default)]
+    pub times_smaller: Option<f64>,
+    /// How many times faster than FP32.
+    #[serde(default)]
+    pub times_faster: Option<f64>,
+    /// The share of accuracy that is lost at most, 0 to 1.
+    #[serde(default)]
+    pub loss_below: Option<f64>,
+    /// Where the article says so.
+    pub source: String,
+}
+
+impl Entry for Format {
+    const KIND: &'static str = "format";
+    const FOLDER: &'static str = "formats";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn names(&self) -> Vec<&str> {
+        std::iter::once(self.name.as_str())
+            .chain(self.aliases.iter().map(String::as_str))
+            .collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.bits == 0 || self.bits > 64 {
+            return Err("`bits` must lie between 1 and 64".into());
+        }
+        match &self.accuracy {
+            Some(accuracy) if !(0.0..=1.0).contains(&accuracy.loss) => {
+                Err("`accuracy.loss` must lie between 0 and 1".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}

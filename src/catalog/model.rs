@@ -1,0 +1,166 @@
+//! A model: anything that can be calculated.
+
+use super::find::{find, nearest};
+use super::variant::Match;
+use super::{Basis, Catalog, Entry, Release, Shape, Variant};
+use crate::error::{Error, Result};
+
+/// A variant, a release or a file, reduced to what the calculator needs.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The id.
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The series that it belongs to.
+    pub family: String,
+    /// Its shape.
+    pub shape: Shape,
+    /// Whether the shape is a published one.
+    pub basis: Basis,
+    /// How its checkpoint stores tensors.
+    pub native: String,
+    /// The repository whose weights can be had, and how well it matches.
+    pub checkpoint: Option<Repository>,
+    /// Licence of the weights.
+    pub licence: Option<String>,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// One of the article's six.
+    Variant,
+    /// An official release.
+    Release,
+    /// A user's own file.
+    File,
+}
+
+/// Weights that can be downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The repository on the hub.
+    pub repo: String,
+    /// Id of the release.
+    pub release: String,
+    /// How well it matches the model.
+    pub matching: Match,
+}
+
+/// The native format of a shape that has no checkpoint.
+const ASSUMED_NATIVE: &str = "bf16";
+
+impl Catalog {
+    /// The model that `name` means: a variant or a release.
+    ///
+    /// # Errors
+    /// `Unknown` with the nearest names, `Ambiguous`, or what is wrong with the entry.
+    pub fn model(&self, name: &str) -> Result<Model> {
+        let variants = self.variants()?;
+        if let Ok(variant) = find(variants, name) {
+            return self.model_of_variant(variant);
+        }
+        match find(self.releases()?, name) {
+            Ok(release) => model_of_release(release),
+            Err(Error::Unknown { kind, name, .. }) => {
+                let ids = variants.iter().map(Entry::id);
+                let releases = self.releases()?;
+                let names = releases
+                    .iter()
+                    .flat_map(|release| std::iter::once(release.id()).chain(release.names()));
+                let nearest = nearest(ids.chain(names), &name);
+                Err(Error::Unknown {
+                    kind,
+                    name,
+                    nearest,
+                })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Every variant and every release with a known shape, variants first.
+    ///
+    /// # Errors
+    /// What is wrong with an entry.
+    pub fn models(&self) -> Result<Vec<Model>> {
+        let variants = self
+            .variants()?
+            .iter()
+            .map(|variant| self.model_of_variant(variant));
+        let releases = self
+            .releases()?
+            .iter()
+            .filter(|release| release.shape.is_some())
+            .map(model_of_release);
+        variants.chain(releases).collect()
+    }
+
+    /// The model that a variant stands for.
+    ///
+    /// # Errors
+    /// When its checkpoint is not in the catalog.
+    pub fn model_of_variant(&self, variant: &Variant) -> Result<Model> {
+        let release = find(self.releases()?, &variant.checkpoint.model)?;
+        let (shape, basis) = match &variant.shape {
+            Some(assumed) => (assumed.assumed.clone(), Basis::Assumed),
+            None => (published_shape(release)?, Basis::Exact),
+        };
+        let native = match variant.checkpoint.matching {
+            Match::Exact => release.native.clone(),
+            Match::Nearest => None,
+        };
+        Ok(Model {
+            id: variant.id.clone(),
+            name: format!("{} ({})", variant.id.to_uppercase(), variant.names.english),
+            origin: Origin::Variant,
+            family: "variant".to_owned(),
+            shape,
+            basis,
+            native: native.unwrap_or_else(|| ASSUMED_NATIVE.to_owned()),
+            checkpoint: repository(release, variant.checkpoint.matching),
+            licence: release.licence.clone(),
+        })
+    }
+}
+
+/// The model that a release is.
+///
+/// # Errors
+/// When its shape is not published.
+pub fn model_of_release(release: &Release) -> Result<Model> {
+    Ok(Model {
+        id: release.id.clone(),
+        name: release.name.clone(),
+        origin: Origin::Release,
+        family: release.family.clone(),
+        shape: published_shape(release)?,
+        basis: Basis::Exact,
+        native: release
+            .native
+            .clone()
+            .unwrap_or_else(|| ASSUMED_NATIVE.to_owned()),
+        checkpoint: repository(release, Match::Exact),
+        licence: release.licence.clone(),
+    })
+}
+
+fn repository(release: &Release, matching: Match) -> Option<Repository> {
+    release.repos.first().map(|repo| Repository {
+        repo: repo.clone(),
+        release: release.id.clone(),
+        matching,
+    })
+}
+
+fn published_shape(release: &Release) -> Result<Shape> {
+    release.shape.clone().ok_or_else(|| {
+        Error::Unanswerable(format!(
+            "the configuration of `{}` is not public, so its memory cannot be calculated",
+            release.id
+        ))
+    })
+}
