@@ -1,3 +1,8 @@
 //! The calculator: pure functions from shapes, formats and hardware to bytes and seconds.
 
+pub mod hardware;
+pub mod memory;
+pub mod rule;
 pub mod tensors;
+pub mod tier;
+pub mod weights;

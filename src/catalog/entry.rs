@@ -31,7 +31,7 @@ pub trait Entry: DeserializeOwned {
 /// # Errors
 /// The file, line and key at fault.
 pub fn parse<T: Entry>(file: &str, text: &str) -> Result<T> {
-    let entry: T = toml::from_str(text).map_err(|error| syntax(file, text, &error))?;
+    let entry: T = from_text(file, text)?;
     let stem = file
         .rsplit(['/', '\\'])
         .next()
@@ -45,6 +45,14 @@ pub fn parse<T: Entry>(file: &str, text: &str) -> Result<T> {
         .check()
         .map_err(|message| located(file, text, &blamed_key(&message), message))?;
     Ok(entry)
+}
+
+/// Parses a file's text.
+///
+/// # Errors
+/// The file and line at fault, and the key where the parser names it.
+pub(super) fn from_text<T: DeserializeOwned>(file: &str, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| syntax(file, text, &error))
 }
 
 /// An error at the first line that sets `key`.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
+use super::defaults::Defaults;
 use super::entry::{self, Entry};
 use crate::error::{Error, Result};
 
@@ -96,6 +97,15 @@ impl Files {
             .values()
             .map(|(path, text)| entry::parse(path, text))
             .collect()
+    }
+
+    /// The assumptions, which no folder replaces.
+    pub(super) fn parse_defaults() -> Result<Defaults> {
+        let file = "defaults.toml";
+        let embedded = EMBEDDED
+            .get_file(file)
+            .and_then(include_dir::File::contents_utf8);
+        entry::from_text(file, embedded.unwrap_or_default())
     }
 
     /// The path and text behind an entry, for messages about it.

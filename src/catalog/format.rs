@@ -56,7 +56,7 @@ pub enum Storage {
 }
 
 /// Scales and what they cover.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaled {
     /// Rows (outputs) that share a scale; 0 means all of them.

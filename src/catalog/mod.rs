@@ -2,6 +2,7 @@
 
 pub mod basis;
 mod check;
+pub mod defaults;
 pub mod engine;
 pub mod entry;
 mod files;
@@ -19,6 +20,7 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 
 pub use basis::Basis;
+pub use defaults::Defaults;
 pub use engine::{Allocator, Engine};
 pub use entry::Entry;
 pub use format::Format;
@@ -43,6 +45,7 @@ pub struct Catalog {
     formats: OnceCell<Vec<Format>>,
     engines: OnceCell<Vec<Engine>>,
     scenarios: OnceCell<Vec<Scenario>>,
+    defaults: OnceCell<Defaults>,
 }
 
 impl Catalog {
@@ -59,6 +62,7 @@ impl Catalog {
             formats: OnceCell::new(),
             engines: OnceCell::new(),
             scenarios: OnceCell::new(),
+            defaults: OnceCell::new(),
         };
         if !folders.is_empty() {
             catalog.check()?;
@@ -112,6 +116,18 @@ impl Catalog {
     /// When a file of that kind cannot be used.
     pub fn scenarios(&self) -> Result<&[Scenario]> {
         self.kind(&self.scenarios)
+    }
+
+    /// What is assumed when a question leaves it open.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn defaults(&self) -> Result<&Defaults> {
+        if let Some(defaults) = self.defaults.get() {
+            return Ok(defaults);
+        }
+        let defaults = Files::parse_defaults()?;
+        Ok(self.defaults.get_or_init(|| defaults))
     }
 
     fn kind<'a, T: Entry>(&'a self, cell: &'a OnceCell<Vec<T>>) -> Result<&'a [T]> {

@@ -1,0 +1,143 @@
+//! The hardware of a question: devices with the memory that a program can use on each.
+
+use crate::catalog::defaults::BareMemory;
+use crate::catalog::gpu::{GpuKind, Usable, Vendor};
+use crate::catalog::{Basis, Gpu};
+use crate::units::Bytes;
+
+/// What a model runs on.
+#[derive(Debug, Clone)]
+pub struct Hardware {
+    /// The devices, all of one host unless a device says how many a node holds.
+    pub devices: Vec<Device>,
+    /// Memory of the host, where it was given.
+    pub host: Option<Bytes>,
+}
+
+/// One device.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// The catalog's entry; none for a bare amount of memory.
+    pub gpu: Option<Gpu>,
+    /// Its name for people.
+    pub name: String,
+    /// Memory that a program can use.
+    pub usable: Usable,
+}
+
+impl Hardware {
+    /// `count` equal devices.
+    #[must_use]
+    pub fn of(device: &Device, count: u64) -> Self {
+        let devices = (0..count).map(|_| device.clone()).collect();
+        Self {
+            devices,
+            host: None,
+        }
+    }
+
+    /// The device with the least memory, which decides what an even split can hold.
+    #[must_use]
+    pub fn smallest(&self) -> Option<&Device> {
+        self.devices.iter().min_by_key(|device| device.usable.bytes)
+    }
+
+    /// Whether it is the processor and its memory.
+    #[must_use]
+    pub fn is_cpu(&self) -> bool {
+        !self.devices.is_empty()
+            && self
+                .devices
+                .iter()
+                .all(|device| device.kind() == Some(GpuKind::Cpu))
+    }
+}
+
+impl Device {
+    /// A card that is known only by the GB on its box, counted as GiB less what a driver takes.
+    #[must_use]
+    pub fn bare(vendor_gb: f64, bare: &BareMemory) -> Self {
+        Self {
+            gpu: None,
+            name: format!("{vendor_gb} GB of GPU memory"),
+            usable: usable_of_box(vendor_gb, bare),
+        }
+    }
+
+    /// A card of the catalog, in the size `vendor_gb` where it is sold in several.
+    #[must_use]
+    pub fn of(gpu: &Gpu, vendor_gb: Option<f64>, bare: &BareMemory) -> Option<Self> {
+        let size = vendor_gb.or(gpu.memory.vendor_gb);
+        let usable = match (gpu.memory.usable_bytes, gpu.memory.gpu_fraction, size) {
+            (Some(bytes), _, _) => Usable {
+                bytes,
+                basis: Basis::Measured,
+            },
+            (None, Some(fraction), Some(size)) => Usable {
+                bytes: Bytes::from_gib(size).scale(fraction),
+                basis: Basis::Modelled,
+            },
+            (None, None, Some(size)) => usable_of_box(size, bare),
+            (None, _, None) => return None,
+        };
+        let name = match vendor_gb {
+            Some(size) => format!("{} {size} GB", gpu.name),
+            None => gpu.name.clone(),
+        };
+        Some(Self {
+            gpu: Some(gpu.clone()),
+            name,
+            usable,
+        })
+    }
+
+    /// The processor `cpu` with `memory` for the model.
+    #[must_use]
+    pub fn cpu(cpu: Option<&Gpu>, memory: Bytes) -> Self {
+        Self {
+            gpu: cpu.cloned(),
+            name: cpu.map_or_else(|| "CPU".to_owned(), |cpu| cpu.name.clone()),
+            usable: Usable {
+                bytes: memory,
+                basis: Basis::Exact,
+            },
+        }
+    }
+
+    /// What it is built for; none for a bare amount of memory.
+    #[must_use]
+    pub fn kind(&self) -> Option<GpuKind> {
+        self.gpu.as_ref().map(|gpu| gpu.kind)
+    }
+
+    /// Who makes it; a bare amount of memory is taken for NVIDIA's.
+    #[must_use]
+    pub fn vendor(&self) -> Vendor {
+        self.gpu.as_ref().map_or(Vendor::Nvidia, |gpu| gpu.vendor)
+    }
+}
+
+fn usable_of_box(vendor_gb: f64, bare: &BareMemory) -> Usable {
+    let reserve = bare.reserve_bytes + bare.reserve_bytes_per_gb.scale(vendor_gb);
+    Usable {
+        bytes: Bytes::from_gib(vendor_gb) - reserve,
+        basis: Basis::Modelled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The RTX 5070's driver leaves 11,774 of 12,288 MiB, and that card lies on the line.
+    #[test]
+    fn a_bare_12_leaves_what_an_rtx_5070_leaves() {
+        let bare = BareMemory {
+            reserve_bytes: Bytes(450_887_680),
+            reserve_bytes_per_gb: Bytes(7_340_032),
+            source: String::new(),
+        };
+        let device = Device::bare(12.0, &bare);
+        assert_eq!(device.usable.bytes, Bytes::from_mib(11_774.0));
+    }
+}

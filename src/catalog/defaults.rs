@@ -1,0 +1,57 @@
+//! What is assumed when a question leaves it open: `catalog/defaults.toml`.
+
+use serde::Deserialize;
+
+use crate::units::{Bytes, Parameters};
+
+/// The assumptions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// What a driver takes of a card that is known only by its size.
+    pub bare_memory: BareMemory,
+    /// Context and sequences.
+    pub request: RequestDefaults,
+    /// The article's tiers, smallest first.
+    #[serde(rename = "tier")]
+    pub tiers: Vec<Tier>,
+}
+
+/// What a driver takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BareMemory {
+    /// On every card.
+    pub reserve_bytes: Bytes,
+    /// For each GB on the box.
+    pub reserve_bytes_per_gb: Bytes,
+    /// Where that comes from.
+    pub source: String,
+}
+
+/// Context and sequences of a question that names neither.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestDefaults {
+    /// Tokens that one sequence may hold.
+    pub context_tokens: u64,
+    /// Sequences at once.
+    pub sequences: u64,
+    /// Why.
+    pub source: String,
+}
+
+/// What the article expects of a size.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    /// Sizes below it belong here; none means all larger ones.
+    #[serde(default)]
+    pub below_parameters: Option<Parameters>,
+    /// Latency in milliseconds.
+    pub latency_ms: u64,
+    /// Accuracy in per cent.
+    pub accuracy: f64,
+    /// Where the article says so.
+    pub source: String,
+}
