@@ -26,10 +26,12 @@ pub fn tensor_bytes(tensor: &Tensor, format: &Format) -> Option<Bytes> {
 /// as `ignore = ["lm_head"]` of compressed-tensors and `modules_to_not_convert` of the others leave them.
 #[must_use]
 pub fn is_quantized(role: Role, scaled: Scaled) -> bool {
-    match role {
-        Role::Embedding => scaled.embedding,
-        Role::Head => scaled.head,
-        _ => is_linear(role),
+    if role == Role::Embedding {
+        scaled.embedding
+    } else if role == Role::Head {
+        scaled.head
+    } else {
+        is_linear(role)
     }
 }
 

@@ -33,8 +33,6 @@ pub struct Engine {
     /// Model classes that it does not run yet.
     #[serde(default)]
     pub lacks: Vec<super::shape::Architecture>,
-    /// The command that starts it, with `{repo}`, `{context}` and the like filled in.
-    pub command: String,
     /// What it reserves on a device beside weights, cache and compute.
     pub runtime: Runtime,
     /// Where the facts come from.
