@@ -21,6 +21,8 @@ pub struct Device {
     pub gpu: Option<Gpu>,
     /// Its name for people.
     pub name: String,
+    /// What it is built for, as far as its entry or its size tells.
+    pub kind: GpuKind,
     /// Memory that a program can use.
     pub usable: Usable,
 }
@@ -49,7 +51,7 @@ impl Hardware {
             && self
                 .devices
                 .iter()
-                .all(|device| device.kind() == Some(GpuKind::Cpu))
+                .all(|device| device.kind == GpuKind::Cpu)
     }
 }
 
@@ -60,6 +62,11 @@ impl Device {
         Self {
             gpu: None,
             name: format!("{vendor_gb} GB of GPU memory"),
+            kind: if vendor_gb < bare.datacenter_from_gb {
+                GpuKind::Consumer
+            } else {
+                GpuKind::Datacenter
+            },
             usable: usable_of_box(vendor_gb, bare),
         }
     }
@@ -87,6 +94,7 @@ impl Device {
         Some(Self {
             gpu: Some(gpu.clone()),
             name,
+            kind: gpu.kind,
             usable,
         })
     }
@@ -96,18 +104,13 @@ impl Device {
     pub fn cpu(cpu: Option<&Gpu>, memory: Bytes) -> Self {
         Self {
             gpu: cpu.cloned(),
+            kind: GpuKind::Cpu,
             name: cpu.map_or_else(|| "CPU".to_owned(), |cpu| cpu.name.clone()),
             usable: Usable {
                 bytes: memory,
                 basis: Basis::Exact,
             },
         }
-    }
-
-    /// What it is built for; none for a bare amount of memory.
-    #[must_use]
-    pub fn kind(&self) -> Option<GpuKind> {
-        self.gpu.as_ref().map(|gpu| gpu.kind)
     }
 
     /// Who makes it; a bare amount of memory is taken for NVIDIA's.
@@ -135,6 +138,7 @@ mod tests {
         let bare = BareMemory {
             reserve_bytes: Bytes(450_887_680),
             reserve_bytes_per_gb: Bytes(7_340_032),
+            datacenter_from_gb: 40.0,
             source: String::new(),
         };
         let device = Device::bare(12.0, &bare);

@@ -1,6 +1,7 @@
 //! The calculator: pure functions from shapes, formats and hardware to bytes and seconds.
 
 pub mod hardware;
+pub mod load;
 pub mod memory;
 pub mod rule;
 pub mod tensors;

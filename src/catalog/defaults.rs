@@ -25,6 +25,8 @@ pub struct BareMemory {
     pub reserve_bytes: Bytes,
     /// For each GB on the box.
     pub reserve_bytes_per_gb: Bytes,
+    /// Sizes from which a card is taken for a server's accelerator.
+    pub datacenter_from_gb: f64,
     /// Where that comes from.
     pub source: String,
 }

@@ -33,8 +33,9 @@ pub struct Engine {
     /// Model classes that it does not run yet.
     #[serde(default)]
     pub lacks: Vec<super::shape::Architecture>,
-    /// What it reserves on a device beside weights, cache and compute.
-    pub runtime: Runtime,
+    /// What a process of it takes on a device before anything is loaded, where that is no part of its budget.
+    #[serde(default)]
+    pub runtime: Option<Runtime>,
     /// Where the facts come from.
     pub source: String,
 }

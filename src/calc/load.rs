@@ -1,0 +1,78 @@
+//! What is to be held in memory: a model in a format, a cache, an engine, hardware and a split.
+
+use super::hardware::Hardware;
+use crate::catalog::{Engine, Format, KvFormat, Model};
+use crate::units::Tokens;
+
+/// One question to the calculator.
+#[derive(Debug, Clone, Copy)]
+pub struct Load<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// How its weights are stored.
+    pub format: &'a Format,
+    /// How its cache is stored.
+    pub kv: KvFormat,
+    /// What one sequence may hold.
+    pub context: Tokens,
+    /// Sequences at once.
+    pub sequences: u64,
+    /// What runs it; none for the plain checkpoint.
+    pub engine: Option<&'a Engine>,
+    /// What it runs on; none when only the need is asked for.
+    pub hardware: Option<&'a Hardware>,
+    /// How it is split over the devices.
+    pub split: Split,
+    /// Settings of the engine.
+    pub options: Options,
+}
+
+/// How a model is split over devices; every part is at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Split {
+    /// Tensor parallelism: each layer over so many devices.
+    pub tensor: u64,
+    /// Pipeline parallelism: the layers over so many stages.
+    pub pipeline: u64,
+    /// Data parallelism: so many replicas.
+    pub data: u64,
+    /// Expert parallelism: the experts over so many devices.
+    pub expert: u64,
+}
+
+impl Split {
+    /// No split.
+    pub const SINGLE: Self = Self {
+        tensor: 1,
+        pipeline: 1,
+        data: 1,
+        expert: 1,
+    };
+
+    /// Devices that it takes.
+    #[must_use]
+    pub fn devices(self) -> u64 {
+        self.tensor
+            .saturating_mul(self.pipeline)
+            .saturating_mul(self.data)
+    }
+}
+
+/// Settings of an engine; none means its own default.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Options {
+    /// vLLM: the share of a device that it may use, 0 to 1.
+    pub utilization: Option<f64>,
+    /// vLLM, SGLang: tokens in one batch.
+    pub batched_tokens: Option<u64>,
+    /// llama.cpp: tokens in one micro-batch.
+    pub micro_batch: Option<u64>,
+    /// llama.cpp: whether attention is computed without its full matrix.
+    pub flash_attention: Option<bool>,
+    /// llama.cpp: layers on the GPU.
+    pub gpu_layers: Option<u32>,
+    /// llama.cpp: one cache shared by all sequences.
+    pub unified_cache: bool,
+    /// llama.cpp: logits for every token of a micro-batch, not one per sequence.
+    pub all_logits: bool,
+}
