@@ -5,4 +5,5 @@
 pub mod calc;
 pub mod catalog;
 pub mod error;
+pub mod request;
 pub mod units;

@@ -23,8 +23,8 @@ pub struct Device {
     pub name: String,
     /// What it is built for, as far as its entry or its size tells.
     pub kind: GpuKind,
-    /// Memory that a program can use.
-    pub usable: Usable,
+    /// Memory that a program can use; none where it was not said.
+    pub usable: Option<Usable>,
 }
 
 impl Hardware {
@@ -41,7 +41,9 @@ impl Hardware {
     /// The device with the least memory, which decides what an even split can hold.
     #[must_use]
     pub fn smallest(&self) -> Option<&Device> {
-        self.devices.iter().min_by_key(|device| device.usable.bytes)
+        self.devices
+            .iter()
+            .min_by_key(|device| device.usable.map_or(Bytes(u64::MAX), |usable| usable.bytes))
     }
 
     /// Whether it is the processor and its memory.
@@ -67,7 +69,7 @@ impl Device {
             } else {
                 GpuKind::Datacenter
             },
-            usable: usable_of_box(vendor_gb, bare),
+            usable: Some(usable_of_box(vendor_gb, bare)),
         }
     }
 
@@ -95,21 +97,21 @@ impl Device {
             gpu: Some(gpu.clone()),
             name,
             kind: gpu.kind,
-            usable,
+            usable: Some(usable),
         })
     }
 
-    /// The processor `cpu` with `memory` for the model.
+    /// The processor `cpu` with `memory` for the model, where that is known.
     #[must_use]
-    pub fn cpu(cpu: Option<&Gpu>, memory: Bytes) -> Self {
+    pub fn cpu(cpu: Option<&Gpu>, memory: Option<Bytes>) -> Self {
         Self {
             gpu: cpu.cloned(),
             kind: GpuKind::Cpu,
             name: cpu.map_or_else(|| "CPU".to_owned(), |cpu| cpu.name.clone()),
-            usable: Usable {
-                bytes: memory,
+            usable: memory.map(|bytes| Usable {
+                bytes,
                 basis: Basis::Exact,
-            },
+            }),
         }
     }
 
@@ -142,6 +144,7 @@ mod tests {
             source: String::new(),
         };
         let device = Device::bare(12.0, &bare);
-        assert_eq!(device.usable.bytes, Bytes::from_mib(11_774.0));
+        let usable = device.usable.map(|usable| usable.bytes);
+        assert_eq!(usable, Some(Bytes::from_mib(11_774.0)));
     }
 }

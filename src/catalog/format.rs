@@ -20,6 +20,9 @@ pub struct Format {
     pub about: String,
     /// Bits of one quantized weight, scales left out: what its name says.
     pub bits: u64,
+    /// Whether it is a precision in general (`--fp8`), which a checkpoint's own format of as many bits satisfies.
+    #[serde(default)]
+    pub general: bool,
     /// How it lays out tensors.
     pub storage: Storage,
     /// Engines that load it.

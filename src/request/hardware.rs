@@ -1,0 +1,188 @@
+//! Hardware as people name it: `12`, `rtx-4090`, `8xH200`, `4090,3090`, `m2-ultra-192`, `cpu`.
+
+use crate::calc::hardware::{Device, Hardware};
+use crate::catalog::find::find;
+use crate::catalog::{Catalog, Defaults, Gpu};
+use crate::error::{Error, Result};
+use crate::units::{Bytes, index};
+
+/// The most devices that a question may ask for.
+const MOST_DEVICES: u64 = 4096;
+/// The most memory of one device or host that a question may ask for, in GB.
+const MOST_GB: f64 = 1e6;
+
+/// The hardware of a question, as asked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HardwareAsked {
+    /// GB per device, as printed on the box.
+    pub vram_gb: Option<f64>,
+    /// Names of devices, each perhaps with a count before it.
+    pub gpu: Option<String>,
+    /// How many of them.
+    pub count: Option<u64>,
+    /// GB of the host's memory.
+    pub ram_gb: Option<f64>,
+}
+
+impl HardwareAsked {
+    /// Whether nothing was said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.vram_gb.is_none() && self.gpu.is_none()
+    }
+
+    /// The hardware; none when nothing was said.
+    ///
+    /// # Errors
+    /// Unknown or ambiguous names, impossible numbers.
+    pub fn resolve(&self, catalog: &Catalog) -> Result<Option<Hardware>> {
+        let host = self
+            .ram_gb
+            .map(checked_gb)
+            .transpose()?
+            .map(Bytes::from_gib);
+        let defaults = catalog.defaults()?;
+        let count = checked_count(self.count.unwrap_or(1))?;
+        let mut hardware = match (&self.gpu, self.vram_gb) {
+            (None, None) => return Ok(None),
+            (None, Some(size)) => Hardware::of(
+                &Device::bare(checked_gb(size)?, &defaults.bare_memory),
+                count,
+            ),
+            (Some(names), size) => named(catalog, names, (size, host, count))?,
+        };
+        hardware.host = host;
+        Ok(Some(hardware))
+    }
+}
+
+/// The devices behind a list of names.
+fn named(
+    catalog: &Catalog,
+    names: &str,
+    (size, host, count): (Option<f64>, Option<Bytes>, u64),
+) -> Result<Hardware> {
+    let mut devices = Vec::new();
+    for name in names
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
+        let (times, name) = counted(name)?;
+        let device = match name.to_lowercase().as_str() {
+            "cpu" => Device::cpu(None, host),
+            _ => device(catalog, name, size, host)?,
+        };
+        let repeated = checked_count(times.saturating_mul(count))?;
+        devices.extend(std::iter::repeat_n(device, index(repeated)));
+    }
+    if devices.is_empty() {
+        return Err(Error::Unanswerable("no device is named".to_owned()));
+    }
+    Ok(Hardware {
+        devices,
+        host: None,
+    })
+}
+
+/// `8xH200` as 8 and `H200`; a name without a count as 1.
+fn counted(name: &str) -> Result<(u64, &str)> {
+    let Some((times, rest)) = name.split_once(['x', 'X', '*']) else {
+        return Ok((1, name));
+    };
+    match times.trim().parse::<u64>() {
+        Ok(times) => Ok((checked_count(times)?, rest.trim())),
+        Err(_) => Ok((1, name)),
+    }
+}
+
+fn device(catalog: &Catalog, name: &str, size: Option<f64>, host: Option<Bytes>) -> Result<Device> {
+    let defaults = catalog.defaults()?;
+    let gpus = catalog.gpus()?;
+    let (gpu, size) = match find(gpus, name) {
+        Ok(gpu) => (gpu, size),
+        Err(error) => match with_size(gpus, name) {
+            Some((gpu, own)) => (gpu, Some(own)),
+            None => return Err(error),
+        },
+    };
+    if gpu.kind == crate::catalog::gpu::GpuKind::Cpu {
+        return Ok(Device::cpu(Some(gpu), host));
+    }
+    if let (Some(size), false) = (size, gpu.memory.options_gb.is_empty())
+        && !gpu
+            .memory
+            .options_gb
+            .iter()
+            .any(|option| (option - size).abs() < 0.5)
+    {
+        return Err(Error::Unanswerable(format!(
+            "{} is sold with {} GB, not {size}",
+            gpu.name,
+            sizes(&gpu.memory.options_gb)
+        )));
+    }
+    let own_size = if gpu.memory.options_gb.is_empty() {
+        None
+    } else {
+        size
+    };
+    sized(gpu, own_size, defaults)
+}
+
+fn sized(gpu: &Gpu, size: Option<f64>, defaults: &Defaults) -> Result<Device> {
+    Device::of(gpu, size, &defaults.bare_memory).ok_or_else(|| Error::Ambiguous {
+        name: gpu.id.clone(),
+        candidates: gpu
+            .memory
+            .options_gb
+            .iter()
+            .map(|size| format!("{}-{size}", gpu.id))
+            .collect(),
+    })
+}
+
+/// `m2-ultra-192` as the M2 Ultra with 192 GB, where that device is sold in several sizes.
+fn with_size<'a>(gpus: &'a [Gpu], name: &str) -> Option<(&'a Gpu, f64)> {
+    let (stem, size) = name
+        .trim_end_matches(['g', 'G', 'b', 'B'])
+        .rsplit_once(['-', ' ', '_'])?;
+    let size = size.parse::<f64>().ok()?;
+    let gpu = find(gpus, stem).ok()?;
+    (!gpu.memory.options_gb.is_empty()).then_some((gpu, size))
+}
+
+fn sizes(options: &[f64]) -> String {
+    let words: Vec<String> = options.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
+
+fn checked_gb(size: f64) -> Result<f64> {
+    if size.is_finite() && size > 0.0 && size <= MOST_GB {
+        return Ok(size);
+    }
+    Err(Error::Unanswerable(format!(
+        "{size} GB of memory: it must lie above 0 and below {MOST_GB} GB"
+    )))
+}
+
+fn checked_count(count: u64) -> Result<u64> {
+    if (1..=MOST_DEVICES).contains(&count) {
+        return Ok(count);
+    }
+    Err(Error::Unanswerable(format!(
+        "{count} devices: it must be 1 to {MOST_DEVICES}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_may_stand_before_the_name() {
+        assert_eq!(counted("8xH200").ok(), Some((8, "H200")));
+        assert_eq!(counted("rtx-4090").ok(), Some((1, "rtx-4090")));
+        assert!(counted("0xH200").is_err());
+    }
+}
