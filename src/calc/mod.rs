@@ -1,5 +1,6 @@
 //! The calculator: pure functions from shapes, formats and hardware to bytes and seconds.
 
+pub mod checkpoint;
 pub mod hardware;
 pub mod load;
 pub mod memory;

@@ -66,6 +66,7 @@ fn is_linear(role: Role) -> bool {
             | Role::QueryUp
             | Role::KvDown
             | Role::KvUp
+            | Role::OutputDown
             | Role::AttentionOutput
             | Role::IndexerQuery
             | Role::IndexerKey
@@ -79,5 +80,9 @@ fn is_linear(role: Role) -> bool {
             | Role::SharedUp
             | Role::SharedDown
             | Role::DraftProjection
+            | Role::DraftEmbeddingProjection
+            | Role::DraftHiddenProjection
+            | Role::DraftTargetProjection
+            | Role::EngramProjection
     )
 }

@@ -14,6 +14,7 @@ pub mod model;
 pub mod release;
 pub mod scenario;
 pub mod shape;
+pub mod storage;
 pub mod variant;
 
 use std::cell::OnceCell;
@@ -30,6 +31,7 @@ pub use model::{Model, Origin};
 pub use release::Release;
 pub use scenario::Scenario;
 pub use shape::Shape;
+pub use storage::NativeStorage;
 pub use variant::Variant;
 
 use crate::error::Result;

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::entry::Entry;
 use super::shape::Shape;
+use super::storage::NativeStorage;
 use crate::units::{Bytes, Parameters};
 
 /// A checkpoint that the vendor published, with everything that its sources say.
@@ -24,9 +25,15 @@ pub struct Release {
     /// Day of the release, ISO 8601.
     #[serde(default)]
     pub release_date: Option<String>,
+    /// Where the day comes from.
+    #[serde(default)]
+    pub release_date_source: Option<String>,
     /// Licence of the weights.
     #[serde(default)]
     pub licence: Option<String>,
+    /// Where the licence is named.
+    #[serde(default)]
+    pub licence_source: Option<String>,
     /// Parameters as the vendor words them.
     #[serde(default)]
     pub official_params: Option<String>,
@@ -36,6 +43,9 @@ pub struct Release {
     /// How the official checkpoint stores its tensors: `bf16`, `fp8-block` ...
     #[serde(default)]
     pub native: Option<String>,
+    /// How the official checkpoint stores each tensor.
+    #[serde(default)]
+    pub storage: Option<NativeStorage>,
     /// The shape, where the configuration is public.
     #[serde(default)]
     pub shape: Option<Shape>,

@@ -1,0 +1,226 @@
+//! How an official checkpoint stores each tensor: element type, scales, bytes.
+//!
+//! Which tensors are quantized and which are always FP32 follows the inventories of the files of
+//! DeepSeek-V3, V3.1, V3.2, V4-Flash-0731 (gogongxt/python `scripts/models/*.md`) and, for V4.1,
+//! NVIDIA-NeMo/Automodel `deepseek_v41/state_dict_adapter.py`.
+
+use std::collections::BTreeMap;
+
+use super::tensors::{Role, Section, Tensor, active_copies, tensors};
+use crate::catalog::Shape;
+use crate::catalog::storage::{Element, NativeStorage, Quantized};
+use crate::units::{Bytes, Parameters, count};
+
+/// One tensor in the file, with its scales.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Type of the elements.
+    pub element: Element,
+    /// Elements in the file: half the weights where two share a byte.
+    pub elements: u64,
+    /// Type and number of the scales, a tensor of their own.
+    pub scales: Option<(Element, u64)>,
+}
+
+/// What a list of tensors takes in the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckpointSize {
+    /// Bytes of all tensors, without the file's headers.
+    pub bytes: Bytes,
+    /// Elements, scales included.
+    pub elements: u64,
+    /// Scales among them.
+    pub scales: u64,
+    /// Tensors, those of scales included.
+    pub tensors: u64,
+    /// Elements of each type.
+    pub by_element: BTreeMap<Element, u64>,
+}
+
+/// What the whole checkpoint takes, or its main part without the draft layers.
+#[must_use]
+pub fn checkpoint_size(shape: &Shape, storage: &NativeStorage, drafts: bool) -> CheckpointSize {
+    let mut size = CheckpointSize::default();
+    for tensor in tensors(shape) {
+        if drafts || tensor.section != Section::Draft {
+            size.add(&tensor, stored(&tensor, storage));
+        }
+    }
+    size
+}
+
+/// Bytes of weights, as stored, that one token's forward pass reads: without the embedding, tables
+/// that are looked up, draft layers and vision tower.
+#[must_use]
+pub fn active_bytes(shape: &Shape, storage: &NativeStorage) -> Bytes {
+    tensors(shape)
+        .iter()
+        .filter(|tensor| tensor.section == Section::Main && tensor.role != Role::Embedding)
+        .map(|tensor| {
+            let copies = active_copies(shape, tensor);
+            stored(tensor, storage).bytes() * copies * count(tensor.layers.len())
+        })
+        .sum()
+}
+
+/// How one copy of a tensor is stored.
+#[must_use]
+pub fn stored(tensor: &Tensor, storage: &NativeStorage) -> Stored {
+    let weights = tensor.each().0;
+    match packing(tensor.role, storage) {
+        Packing::Plain(element) => Stored {
+            element,
+            elements: weights,
+            scales: None,
+        },
+        Packing::Quantized(quantized) => Stored {
+            element: quantized.element,
+            elements: weights.div_ceil(quantized.element.weights()),
+            scales: Some((quantized.scale, blocks(tensor, quantized.block))),
+        },
+    }
+}
+
+fn blocks(tensor: &Tensor, [rows, columns]: [u64; 2]) -> u64 {
+    let down = tensor.rows.div_ceil(rows.max(1));
+    let across = tensor.columns.div_ceil(columns.max(1));
+    down.saturating_mul(across)
+}
+
+impl Stored {
+    /// Bytes of elements and scales.
+    #[must_use]
+    pub fn bytes(self) -> Bytes {
+        let scales = self.scales.map_or(Bytes::ZERO, |(element, number)| {
+            Parameters(number).bytes_at(element.bits())
+        });
+        Parameters(self.elements).bytes_at(self.element.bits()) + scales
+    }
+}
+
+impl CheckpointSize {
+    fn add(&mut self, tensor: &Tensor, stored: Stored) {
+        let times = tensor.tensors();
+        self.bytes += stored.bytes() * times;
+        self.add_elements(stored.element, (stored.elements, times));
+        if let Some((element, scales)) = stored.scales {
+            self.add_elements(element, (scales, times));
+            self.scales += scales.saturating_mul(times);
+        }
+    }
+
+    fn add_elements(&mut self, element: Element, (each, times): (u64, u64)) {
+        let all = each.saturating_mul(times);
+        self.elements += all;
+        self.tensors += times;
+        *self.by_element.entry(element).or_default() += all;
+    }
+}
+
+enum Packing {
+    Plain(Element),
+    Quantized(Quantized),
+}
+
+/// The type that a checkpoint gives to tensors of that role.
+fn packing(role: Role, storage: &NativeStorage) -> Packing {
+    let plain = Packing::Plain(storage.element);
+    let or_plain = |quantized: Option<Quantized>| match quantized {
+        Some(quantized) => Packing::Quantized(quantized),
+        None => Packing::Plain(storage.element),
+    };
+    match kind(role) {
+        Kind::Expert => or_plain(storage.experts.or(storage.linears)),
+        Kind::Linear => or_plain(storage.linears),
+        Kind::Table => or_plain(storage.tables),
+        Kind::Norm => Packing::Plain(storage.norms.unwrap_or(storage.element)),
+        Kind::Wide => Packing::Plain(Element::F32),
+        Kind::Ids => Packing::Plain(Element::I64),
+        Kind::Kept => plain,
+    }
+}
+
+enum Kind {
+    /// A routed expert.
+    Expert,
+    /// A linear layer that quantized checkpoints quantize.
+    Linear,
+    /// A table of n-grams.
+    Table,
+    /// A norm.
+    Norm,
+    /// Always FP32.
+    Wide,
+    /// Expert ids.
+    Ids,
+    /// Left in the checkpoint's own type.
+    Kept,
+}
+
+fn kind(role: Role) -> Kind {
+    match role {
+        Role::ExpertGate | Role::ExpertUp | Role::ExpertDown => Kind::Expert,
+        Role::Query
+        | Role::Key
+        | Role::Value
+        | Role::QueryDown
+        | Role::QueryUp
+        | Role::KvDown
+        | Role::KvUp
+        | Role::OutputDown
+        | Role::AttentionOutput
+        | Role::IndexerQuery
+        | Role::IndexerKey
+        | Role::Gate
+        | Role::Up
+        | Role::Down
+        | Role::SharedGate
+        | Role::SharedUp
+        | Role::SharedDown
+        | Role::DraftEmbeddingProjection
+        | Role::DraftHiddenProjection
+        | Role::DraftTargetProjection
+        | Role::EngramProjection => Kind::Linear,
+        Role::EngramTable => Kind::Table,
+        Role::OutputNorm
+        | Role::AttentionNorm
+        | Role::FeedForwardNorm
+        | Role::QueryNorm
+        | Role::KeyNorm
+        | Role::QueryDownNorm
+        | Role::KvDownNorm
+        | Role::IndexerKeyNorm
+        | Role::CompressorNorm
+        | Role::IndexerCompressorNorm
+        | Role::DraftEmbeddingNorm
+        | Role::DraftHiddenNorm
+        | Role::DraftTargetNorm => Kind::Norm,
+        Role::RouterBias
+        | Role::VisualRouterBias
+        | Role::AttentionSink
+        | Role::CompressorPosition
+        | Role::IndexerCompressorPosition
+        | Role::HyperMap
+        | Role::HyperBase
+        | Role::HyperScale => Kind::Wide,
+        Role::HashTable => Kind::Ids,
+        Role::Embedding
+        | Role::Head
+        | Role::QueryBias
+        | Role::KeyBias
+        | Role::ValueBias
+        | Role::IndexerEntryKey
+        | Role::IndexerWeights
+        | Role::CompressorKv
+        | Role::CompressorGate
+        | Role::IndexerCompressorKv
+        | Role::IndexerCompressorGate
+        | Role::Router
+        | Role::DraftProjection
+        | Role::MarkovEmbedding
+        | Role::MarkovHead
+        | Role::DraftConfidence
+        | Role::EngramGate
+        | Role::Vision => Kind::Kept,
+    }
+}
