@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use dsk::calc::checkpoint::{active_bytes, checkpoint_size};
 use dsk::calc::tensors::{ParameterCount, parameters};
-use dsk::catalog::{Catalog, NativeStorage, Release, Shape};
+use dsk::catalog::find::find;
+use dsk::catalog::{Catalog, Entry, NativeStorage, Release, Shape};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -209,4 +210,16 @@ fn short_names_and_repositories_resolve() {
     }
     let unpublished = catalog.model("ocr-2").expect_err("it has no shape");
     assert!(unpublished.to_string().contains("not public"));
+}
+
+#[test]
+fn no_name_means_two_releases() {
+    let catalog = catalog();
+    let releases = catalog.releases().expect("releases");
+    for release in releases {
+        for name in release.names() {
+            let found = find(releases, name).expect(name);
+            assert_eq!(found.id, release.id, "{name}");
+        }
+    }
 }

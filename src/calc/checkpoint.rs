@@ -224,3 +224,61 @@ fn kind(role: Role) -> Kind {
         | Role::Vision => Kind::Kept,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(role: Role, (rows, columns): (u64, u64)) -> Tensor {
+        Tensor {
+            role,
+            section: Section::Main,
+            layers: 0..1,
+            copies: 1,
+            rows,
+            columns,
+        }
+    }
+
+    fn v4() -> NativeStorage {
+        NativeStorage {
+            element: Element::Bf16,
+            norms: None,
+            linears: Some(Quantized {
+                element: Element::F8E4m3,
+                block: [128, 128],
+                scale: Element::F8E8m0,
+            }),
+            experts: Some(Quantized {
+                element: Element::I8,
+                block: [1, 32],
+                scale: Element::F8E8m0,
+            }),
+            tables: None,
+        }
+    }
+
+    /// `model.layers.0.self_attn.kv_a_proj_with_mqa` of DeepSeek-V3 has 5 x 56 scales.
+    #[test]
+    fn a_block_that_is_not_full_has_a_scale_too() {
+        let kv = stored(&tensor(Role::KvDown, (576, 7168)), &v4());
+        assert_eq!(kv.scales, Some((Element::F8E8m0, 5 * 56)));
+        assert_eq!(kv.bytes(), Bytes(576 * 7168 + 5 * 56));
+    }
+
+    /// `layers.0.ffn.experts.0.w1` of DeepSeek-V4-Flash-0731 is [2048, 2048] I8 with [2048, 128] scales.
+    #[test]
+    fn two_four_bit_weights_share_a_byte() {
+        let expert = stored(&tensor(Role::ExpertGate, (2048, 4096)), &v4());
+        assert_eq!(expert.elements, 2048 * 2048);
+        assert_eq!(expert.scales, Some((Element::F8E8m0, 2048 * 128)));
+    }
+
+    #[test]
+    fn embeddings_stay_and_router_biases_are_wide() {
+        let embedding = stored(&tensor(Role::Embedding, (10, 10)), &v4());
+        assert_eq!(embedding.bytes(), Bytes(200));
+        let bias = stored(&tensor(Role::RouterBias, (1, 256)), &v4());
+        assert_eq!(bias.bytes(), Bytes(1024));
+    }
+}

@@ -245,3 +245,56 @@ impl Vision {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(more: &str) -> Shape {
+        let text = format!(
+            "architecture = 'llama'\nlayers = 2\nhidden = 64\nvocabulary = 100\nwindow_tokens = 128\n\
+             feed_forward = {{ kind = 'dense', intermediate = 8 }}\n{more}"
+        );
+        toml::from_str(&text).expect("the shape parses")
+    }
+
+    const GROUPED: &str =
+        "attention = { kind = 'grouped', heads = 4, kv_heads = 2, head_size = 16 }";
+
+    #[test]
+    fn a_sound_shape_has_no_fault() {
+        assert_eq!(shape(GROUPED).fault(), None);
+    }
+
+    #[test]
+    fn absurd_layers_and_widths_are_named() {
+        let mut absurd = shape(GROUPED);
+        absurd.layers = 1_000_000;
+        assert_eq!(absurd.fault().map(|fault| fault.0), Some("layers"));
+        absurd.layers = 2;
+        absurd.feed_forward = FeedForward::Dense {
+            intermediate: u64::MAX,
+        };
+        assert_eq!(absurd.fault().map(|fault| fault.0), Some("intermediate"));
+    }
+
+    #[test]
+    fn every_layer_needs_its_ratio() {
+        let short = shape(
+            "[attention]\nkind = 'compressed'\nheads = 4\nhead_size = 16\nrope_size = 8\nquery_rank = 8\n\
+             output_groups = 2\noutput_rank = 4\nwindow_tokens = 16\nratios = [4]\n\
+             indexer = { heads = 2, head_size = 8, top_tokens = 4 }",
+        );
+        assert_eq!(short.fault().map(|fault| fault.0), Some("ratios"));
+    }
+
+    #[test]
+    fn a_slip_in_a_key_is_an_error() {
+        let slip = format!("{GROUPED}\ndraft_kind = {{ kind = 'joint', copies = true }}");
+        let text = format!(
+            "architecture = 'llama'\nlayers = 2\nhidden = 64\nvocabulary = 100\nwindow_tokens = 128\n\
+             feed_forward = {{ kind = 'dense', intermediate = 8 }}\n{slip}"
+        );
+        assert!(toml::from_str::<Shape>(&text).is_err());
+    }
+}
