@@ -9,7 +9,7 @@ use crate::units::{Bytes, Parameters};
 /// Bits of a weight that a quantized format leaves alone.
 const KEPT_BITS: u64 = 16;
 
-/// Bytes of `tensor`, all its copies and layers, in `format`; none for a GGUF mix.
+/// Bytes of `tensor`, all its copies and layers, in `format`; none where the layout is the model's own or a GGUF mix.
 #[must_use]
 pub fn tensor_bytes(tensor: &Tensor, format: &Format) -> Option<Bytes> {
     match &format.storage {
@@ -18,7 +18,7 @@ pub fn tensor_bytes(tensor: &Tensor, format: &Format) -> Option<Bytes> {
             Some(scaled_bytes(tensor, format.bits, *scaled))
         }
         Storage::Scaled(_) => Some(tensor.parameters().bytes_at(KEPT_BITS)),
-        Storage::Gguf { .. } => None,
+        Storage::Native {} | Storage::Gguf { .. } => None,
     }
 }
 

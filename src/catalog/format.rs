@@ -23,6 +23,9 @@ pub struct Format {
     /// Whether it is a precision in general (`--fp8`), which a checkpoint's own format of as many bits satisfies.
     #[serde(default)]
     pub general: bool,
+    /// Whether only checkpoints that ship in it are in it: nobody converts to it.
+    #[serde(default)]
+    pub only_native: bool,
     /// How it lays out tensors.
     pub storage: Storage,
     /// Engines that load it.
@@ -51,6 +54,8 @@ pub enum Storage {
     Plain {},
     /// Linear layers quantized with scales; the rest in 16 bits.
     Scaled(Scaled),
+    /// As the vendor's checkpoint stores each tensor: the model's entry says how.
+    Native {},
     /// A GGUF type: a mix of block types, tensor by tensor.
     Gguf {
         /// llama.cpp's name of the mix.
@@ -146,6 +151,17 @@ pub struct FormatClaim {
     pub loss_below: Option<f64>,
     /// Where the article says so.
     pub source: String,
+}
+
+impl Format {
+    /// Share of accuracy that is lost: nothing from 16 bits on, else what was measured.
+    #[must_use]
+    pub fn known_loss(&self) -> Option<f64> {
+        if self.bits >= 16 {
+            return Some(0.0);
+        }
+        self.accuracy.as_ref().map(|accuracy| accuracy.loss)
+    }
 }
 
 impl Entry for Format {

@@ -1,6 +1,7 @@
 //! A model: anything that can be calculated.
 
 use super::find::{find, nearest};
+use super::storage::NativeStorage;
 use super::variant::Match;
 use super::{Basis, Catalog, Entry, Release, Shape, Variant};
 use crate::error::{Error, Result};
@@ -20,8 +21,10 @@ pub struct Model {
     pub shape: Shape,
     /// Whether the shape is a published one.
     pub basis: Basis,
-    /// How its checkpoint stores tensors.
+    /// The format that its checkpoint is in.
     pub native: String,
+    /// How its checkpoint stores each tensor, where that is known.
+    pub storage: Option<NativeStorage>,
     /// The repository whose weights can be had, and how well it matches.
     pub checkpoint: Option<Repository>,
     /// Licence of the weights.
@@ -109,9 +112,9 @@ impl Catalog {
             Some(assumed) => (assumed.assumed.clone(), Basis::Assumed),
             None => (published_shape(release)?, Basis::Exact),
         };
-        let native = match variant.checkpoint.matching {
-            Match::Exact => release.native.clone(),
-            Match::Nearest => None,
+        let (native, storage) = match variant.checkpoint.matching {
+            Match::Exact => (release.native.clone(), release.storage.clone()),
+            Match::Nearest => (None, None),
         };
         Ok(Model {
             id: variant.id.clone(),
@@ -121,6 +124,7 @@ impl Catalog {
             shape,
             basis,
             native: native.unwrap_or_else(|| ASSUMED_NATIVE.to_owned()),
+            storage,
             checkpoint: repository(release, variant.checkpoint.matching),
             licence: release.licence.clone(),
         })

@@ -1,0 +1,155 @@
+//! The one door to the memory models: which engine's applies, whether it fits, and what else would.
+
+use super::load::Load;
+use super::memory::{Capacity, Memory};
+use super::{llama_cpp, plain, sglang, transformers, vllm};
+use crate::catalog::{Allocator, Basis};
+use crate::error::Result;
+use crate::units::{Bytes, Tokens};
+
+/// The longest context that is looked for, in tokens: beyond every model's window.
+const LONGEST: u64 = 1 << 30;
+/// The most sequences that are looked for.
+const MOST_SEQUENCES: u64 = 1 << 20;
+
+/// Memory, and how it stands against the hardware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    /// What it takes.
+    pub memory: Memory,
+    /// What the tightest device offers; none without hardware.
+    pub available: Option<Bytes>,
+    /// How the available memory is known.
+    pub available_basis: Option<Basis>,
+    /// Whether it fits; none when that cannot be said.
+    pub fits: Option<bool>,
+    /// What is missing on the device that lacks most; zero when it fits.
+    pub short_by: Bytes,
+}
+
+/// What it takes, and whether it fits.
+///
+/// # Errors
+/// When the engine's memory for this model cannot be calculated.
+pub fn estimate(load: &Load<'_>) -> Result<Estimate> {
+    let memory = memory(load)?;
+    let Some(hardware) = load.hardware else {
+        return Ok(Estimate {
+            memory,
+            available: None,
+            available_basis: None,
+            fits: None,
+            short_by: Bytes::ZERO,
+        });
+    };
+    let mut short_by = Bytes::ZERO;
+    let mut known = true;
+    for (device, parts) in hardware.devices.iter().zip(&memory.devices) {
+        match device.usable {
+            Some(usable) => short_by = short_by.max(parts.total() - budget(load, usable.bytes)),
+            None => known = false,
+        }
+    }
+    if let (Some(host), false) = (hardware.host, hardware.is_cpu()) {
+        short_by = short_by.max(memory.host.total() - host);
+    }
+    let tightest = hardware.smallest().and_then(|device| device.usable);
+    Ok(Estimate {
+        memory,
+        available: tightest.map(|usable| budget(load, usable.bytes)),
+        available_basis: tightest.map(|usable| usable.basis),
+        fits: known.then_some(short_by == Bytes::ZERO),
+        short_by,
+    })
+}
+
+/// What the engine may use of a device with `usable` bytes.
+fn budget(load: &Load<'_>, usable: Bytes) -> Bytes {
+    match load.engine.map(|engine| engine.allocator) {
+        Some(Allocator::Vllm) => vllm::budget(load, usable),
+        Some(Allocator::Sglang | Allocator::LlamaCpp | Allocator::Transformers) | None => usable,
+    }
+}
+
+fn memory(load: &Load<'_>) -> Result<Memory> {
+    match load.engine.map(|engine| engine.allocator) {
+        Some(Allocator::LlamaCpp) => llama_cpp::memory(load),
+        Some(Allocator::Vllm) => vllm::memory(load),
+        Some(Allocator::Sglang) => sglang::memory(load),
+        Some(Allocator::Transformers) => transformers::memory(load),
+        None => plain::memory(load),
+    }
+}
+
+/// What fits beside the weights on the hardware of `load`; none without hardware or with memory unknown.
+///
+/// # Errors
+/// When the engine's memory for this model cannot be calculated.
+pub fn capacity(load: &Load<'_>) -> Result<Option<Capacity>> {
+    if estimate(load)?.fits.is_none() {
+        return Ok(None);
+    }
+    let largest = |sequences: u64| {
+        largest(LONGEST / sequences.max(1), |context| {
+            fits(&Load {
+                context: Tokens(context),
+                sequences,
+                ..*load
+            })
+        })
+    };
+    let largest_context = largest(load.sequences)?;
+    let sequences = self::largest(MOST_SEQUENCES, |sequences| fits(&Load { sequences, ..*load }))?;
+    let pool = match load.engine.map(|engine| engine.allocator) {
+        Some(Allocator::Vllm) => vllm::pool_tokens(load)?,
+        Some(Allocator::Sglang) => sglang::pool_tokens(load)?,
+        Some(Allocator::LlamaCpp | Allocator::Transformers) | None => None,
+    };
+    let kv_tokens = match pool {
+        Some(tokens) => tokens,
+        None => Tokens(largest(1)?),
+    };
+    Ok(Some(Capacity {
+        kv_tokens,
+        sequences,
+        largest_context: Tokens(largest_context),
+    }))
+}
+
+fn fits(load: &Load<'_>) -> Result<bool> {
+    Ok(estimate(load)?.fits == Some(true))
+}
+
+/// The largest number up to `limit` that `fits`, given that smaller ones fit when a larger one does; 0 when none.
+fn largest(limit: u64, fits: impl Fn(u64) -> Result<bool>) -> Result<u64> {
+    if !fits(1)? {
+        return Ok(0);
+    }
+    let (mut good, mut bad) = (1, 2);
+    while bad <= limit && fits(bad)? {
+        good = bad;
+        bad = bad.saturating_mul(2);
+    }
+    bad = bad.min(limit.saturating_add(1));
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        if fits(middle)? {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    Ok(good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_is_found_between_powers() {
+        assert_eq!(largest(1 << 30, |n| Ok(n <= 13_313)).ok(), Some(13_313));
+        assert_eq!(largest(100, |_| Ok(true)).ok(), Some(100));
+        assert_eq!(largest(100, |_| Ok(false)).ok(), Some(0));
+    }
+}

@@ -1,0 +1,245 @@
+//! One model in one format on the given hardware, and whether it meets the demands.
+
+use super::{Demands, Rejection};
+use crate::calc::estimate::{Estimate, estimate};
+use crate::calc::hardware::Hardware;
+use crate::calc::load::{Load, Options};
+use crate::calc::tensors::parameters;
+use crate::calc::tier::{latency_in_format, tier};
+use crate::catalog::defaults::Tier;
+use crate::catalog::variant::Match;
+use crate::catalog::{Catalog, Engine, Format, Model};
+use crate::error::Result;
+use crate::request::{SplitAsked, window_note};
+use crate::units::Bytes;
+
+/// A model that serves, in the format that serves best.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The model.
+    pub model: Model,
+    /// The format.
+    pub format: Format,
+    /// Its memory on the hardware.
+    pub estimate: Estimate,
+    /// What accuracy to expect.
+    pub accuracy: Accuracy,
+    /// The tier's latency, in milliseconds.
+    pub tier_latency_ms: u64,
+    /// The tier's latency scaled by the format, in milliseconds.
+    pub latency_ms: f64,
+    /// Why it stands where it stands.
+    pub why: Vec<String>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// What accuracy to expect, in the article's scale.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accuracy {
+    /// The tier's accuracy, in per cent.
+    pub tier: f64,
+    /// After the format's loss, in per cent.
+    pub expected: f64,
+    /// The share that the format loses; none when nobody measured it.
+    pub loss: Option<f64>,
+}
+
+/// Everything that candidates have in common.
+pub(super) struct Space<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) hardware: &'a Hardware,
+    pub(super) engine: &'a Engine,
+    pub(super) formats: &'a [Format],
+    pub(super) demands: &'a Demands,
+}
+
+impl Space<'_> {
+    /// The question to the calculator for one model and format.
+    ///
+    /// # Errors
+    /// When the devices cannot be split that way.
+    pub(super) fn load<'b>(&'b self, model: &'b Model, format: &'b Format) -> Result<Load<'b>> {
+        Ok(Load {
+            model,
+            format,
+            kv: self.demands.kv,
+            context: self.demands.context,
+            sequences: self.demands.sequences,
+            engine: Some(self.engine),
+            hardware: Some(self.hardware),
+            split: SplitAsked::default().resolve(Some(self.hardware), Some(self.engine))?,
+            options: Options::default(),
+        })
+    }
+}
+
+/// The best format of `model`, or why none serves.
+///
+/// # Errors
+/// When the catalog is broken.
+pub(super) fn best(space: &Space<'_>, model: &Model) -> Result<std::result::Result<Candidate, Option<Rejection>>> {
+    if let Some(rejection) = demand_missed(space, model)? {
+        return Ok(Err(Some(rejection)));
+    }
+    let mut best: Option<Candidate> = None;
+    let mut nearest: Option<(Bytes, String)> = None;
+    let mut failure = None;
+    for format in applicable(space.formats, model) {
+        let estimate = match estimate(&space.load(model, format)?) {
+            Ok(estimate) => estimate,
+            Err(error) => {
+                failure = Some((format.id.clone(), error.to_string()));
+                continue;
+            }
+        };
+        if estimate.fits == Some(false) {
+            if nearest.as_ref().is_none_or(|(short_by, _)| estimate.short_by < *short_by) {
+                nearest = Some((estimate.short_by, format.id.clone()));
+            }
+            continue;
+        }
+        let candidate = candidate(space, model, (format, estimate))?;
+        if best.as_ref().is_none_or(|best| candidate.serves_better_than(best)) {
+            best = Some(candidate);
+        }
+    }
+    if let Some(found) = best {
+        return Ok(missed_accuracy(space.demands, found));
+    }
+    Ok(Err(match (nearest, failure) {
+        (Some((short_by, format)), _) => Some(Rejection {
+            model: model.id.clone(),
+            reason: format!("needs {short_by} more per device even as {format}"),
+            format,
+            short_by: Some(short_by),
+        }),
+        (None, Some((format, reason))) => Some(Rejection {
+            model: model.id.clone(),
+            format,
+            reason,
+            short_by: None,
+        }),
+        (None, None) => None,
+    }))
+}
+
+/// The formats worth trying for a model: its own, and those that a conversion makes from 16 bits.
+fn applicable<'a>(formats: &'a [Format], model: &'a Model) -> impl Iterator<Item = &'a Format> {
+    formats.iter().filter(move |format| format.id == model.native || !format.only_native)
+}
+
+/// A demand that no format can change: latency by tier, window.
+fn demand_missed(space: &Space<'_>, model: &Model) -> Result<Option<Rejection>> {
+    let demands = space.demands;
+    let rejection = |reason: String| {
+        Some(Rejection {
+            model: model.id.clone(),
+            format: model.native.clone(),
+            reason,
+            short_by: None,
+        })
+    };
+    if demands.context.0 > model.shape.window_tokens {
+        let window = model.shape.window_tokens;
+        return Ok(rejection(format!("its window is {window} tokens, {} are asked for", demands.context)));
+    }
+    let latency = tier_of(space, model)?.latency_ms;
+    Ok(match demands.max_latency_ms {
+        Some(limit) if latency > limit => {
+            rejection(format!("its tier has a latency of {latency} ms, {limit} ms are asked for"))
+        }
+        _ => None,
+    })
+}
+
+fn missed_accuracy(demands: &Demands, found: Candidate) -> std::result::Result<Candidate, Option<Rejection>> {
+    match demands.min_accuracy {
+        Some(limit) if found.accuracy.expected < limit => Err(Some(Rejection {
+            model: found.model.id.clone(),
+            format: found.format.id.clone(),
+            reason: format!("an accuracy of {:.1} is expected, {limit} is asked for", found.accuracy.expected),
+            short_by: None,
+        })),
+        _ => Ok(found),
+    }
+}
+
+fn tier_of<'a>(space: &Space<'a>, model: &Model) -> Result<&'a Tier> {
+    let defaults = space.catalog.defaults()?;
+    tier(&defaults.tiers, parameters(&model.shape).main).ok_or_else(|| {
+        crate::error::Error::in_file("defaults.toml", "`tier` has no entry for the largest models")
+    })
+}
+
+fn candidate(space: &Space<'_>, model: &Model, (format, estimate): (&Format, Estimate)) -> Result<Candidate> {
+    let tier = tier_of(space, model)?;
+    let loss = if format.id == model.native { Some(0.0) } else { format.known_loss() };
+    let accuracy = Accuracy {
+        tier: tier.accuracy,
+        expected: tier.accuracy * (1.0 - loss.unwrap_or_default()),
+        loss,
+    };
+    let as_fp32 = parameters(&model.shape).main.bytes_at(32);
+    let claim = space.catalog.formats()?.iter().flat_map(|format| &format.claims).next();
+    let weights = estimate.memory.sum().weights + estimate.memory.host.weights;
+    let latency_ms = latency_in_format(tier, claim, weights.as_f64() / as_fp32.as_f64());
+    let mut found = Candidate {
+        why: Vec::new(),
+        notes: window_note(model, space.demands.context).into_iter().collect(),
+        model: model.clone(),
+        format: format.clone(),
+        estimate,
+        accuracy,
+        tier_latency_ms: tier.latency_ms,
+        latency_ms,
+    };
+    found.why = reasons(&found);
+    Ok(found)
+}
+
+/// Why a candidate stands where it stands.
+fn reasons(found: &Candidate) -> Vec<String> {
+    let mut why = Vec::new();
+    if let Some(available) = found.estimate.available {
+        let spare = available - found.estimate.memory.fullest().total();
+        why.push(format!("fits with {spare} to spare on the fullest device"));
+    }
+    why.push(match (&found.model.checkpoint, found.model.checkpoint.as_ref().map(|weights| weights.matching)) {
+        (Some(weights), Some(Match::Exact)) => format!("weights can be downloaded: {}", weights.repo),
+        (Some(weights), Some(Match::Nearest)) => {
+            format!("no weights of this size exist; the nearest are {}", weights.repo)
+        }
+        _ => "weights are a file of yours".to_owned(),
+    });
+    why.push(match found.accuracy.loss {
+        Some(0.0) => format!("accuracy {:.1} by its tier, nothing lost by {}", found.accuracy.tier, found.format.name),
+        Some(loss) => format!(
+            "accuracy {:.1} expected: {:.0} by its tier less {:.2}% by {}",
+            found.accuracy.expected,
+            found.accuracy.tier,
+            loss * 100.0,
+            found.format.name
+        ),
+        None => format!("what {} costs in accuracy, nobody published", found.format.name),
+    });
+    why
+}
+
+impl Candidate {
+    /// Whether its weights can be had in exactly this size.
+    #[must_use]
+    pub fn is_real(&self) -> bool {
+        self.model.checkpoint.as_ref().is_none_or(|weights| weights.matching == Match::Exact)
+    }
+
+    /// Expected accuracy to a tenth of a point, below which no measurement of it reaches.
+    #[must_use]
+    pub fn rounded_accuracy(&self) -> u64 {
+        crate::units::whole((self.accuracy.expected * 10.0).round())
+    }
+
+    fn serves_better_than(&self, other: &Self) -> bool {
+        (self.rounded_accuracy(), -self.latency_ms) > (other.rounded_accuracy(), -other.latency_ms)
+    }
+}

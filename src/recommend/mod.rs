@@ -1,0 +1,236 @@
+//! What to run on given hardware: candidates, demands, a ranking with reasons.
+
+mod candidate;
+mod nearest;
+mod rank;
+
+use crate::calc::estimate::estimate;
+use crate::calc::hardware::Hardware;
+use crate::catalog::find::find;
+use crate::catalog::{Catalog, Engine, Format, KvFormat, Model, Origin, Scenario};
+use crate::error::{Error, Result};
+use crate::request::{HardwareAsked, check_load, engine_for};
+use crate::units::{Bytes, Tokens};
+
+pub use candidate::{Accuracy, Candidate};
+pub use nearest::Nearest;
+
+/// The question, as asked.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// The hardware.
+    pub hardware: HardwareAsked,
+    /// The scenario's name.
+    pub scenario: Option<String>,
+    /// Tokens that one sequence must hold.
+    pub context: Option<u64>,
+    /// Sequences at once.
+    pub sequences: Option<u64>,
+    /// The lowest accuracy that serves, in per cent.
+    pub min_accuracy: Option<f64>,
+    /// The longest latency of a tier that serves, in milliseconds.
+    pub max_latency_ms: Option<u64>,
+    /// The engine's name.
+    pub engine: Option<String>,
+    /// The weight format's name.
+    pub format: Option<String>,
+    /// The cache format's name.
+    pub kv: Option<String>,
+    /// Only models of this series.
+    pub family: Option<String>,
+    /// Only models whose licence contains this.
+    pub licence: Option<String>,
+    /// Only official releases.
+    pub only_released: bool,
+}
+
+/// What a candidate must meet.
+#[derive(Debug, Clone)]
+pub struct Demands {
+    /// The scenario, where one was named.
+    pub scenario: Option<Scenario>,
+    /// Tokens that one sequence must hold.
+    pub context: Tokens,
+    /// Sequences at once.
+    pub sequences: u64,
+    /// The lowest accuracy, in per cent.
+    pub min_accuracy: Option<f64>,
+    /// The longest latency of a tier, in milliseconds.
+    pub max_latency_ms: Option<u64>,
+    /// How the cache is stored.
+    pub kv: KvFormat,
+}
+
+/// A model that does not serve, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The model.
+    pub model: String,
+    /// The format that came nearest.
+    pub format: String,
+    /// Why not.
+    pub reason: String,
+    /// What is missing on a device; none when memory is not the reason.
+    pub short_by: Option<Bytes>,
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub struct Recommendation {
+    /// What it was asked for.
+    pub hardware: Hardware,
+    /// The engine that suits it.
+    pub engine: Engine,
+    /// What was demanded.
+    pub demands: Demands,
+    /// What serves, best first, one format a model.
+    pub ranked: Vec<Candidate>,
+    /// What does not.
+    pub rejected: Vec<Rejection>,
+    /// What would serve instead; empty when something serves.
+    pub nearest: Vec<Nearest>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// Answers the question on `hardware`.
+///
+/// # Errors
+/// Unknown names, impossible numbers.
+pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Result<Recommendation> {
+    let demands = demands(catalog, asked)?;
+    let engine = match &asked.engine {
+        Some(name) => find(catalog.engines()?, name)?.clone(),
+        None => engine_for(catalog, hardware)?,
+    };
+    let formats = formats(catalog, &engine, hardware, asked.format.as_deref())?;
+    let models = models(catalog, asked)?;
+    let mut ranked = Vec::new();
+    let mut rejected = Vec::new();
+    let space = candidate::Space {
+        catalog,
+        hardware,
+        engine: &engine,
+        formats: &formats,
+        demands: &demands,
+    };
+    for model in &models {
+        match candidate::best(&space, model)? {
+            Ok(found) => ranked.push(found),
+            Err(rejection) => rejected.extend(rejection),
+        }
+    }
+    rank::sort(&mut ranked);
+    rejected.sort_by_key(|rejection| rejection.short_by);
+    let nearest = if ranked.is_empty() {
+        nearest::nearest(&space, &models)?
+    } else {
+        Vec::new()
+    };
+    Ok(Recommendation {
+        hardware: hardware.clone(),
+        engine: engine.clone(),
+        notes: notes(hardware),
+        demands,
+        ranked,
+        rejected,
+        nearest,
+    })
+}
+
+fn notes(hardware: &Hardware) -> Vec<String> {
+    let Some(device) = hardware.devices.first() else {
+        return Vec::new();
+    };
+    match (&device.gpu, device.usable) {
+        (None, Some(usable)) => vec![format!(
+            "{} counts as GiB less what a driver takes: {} a program can use; name the card (--gpu) for its own figure",
+            device.name, usable.bytes
+        )],
+        _ => Vec::new(),
+    }
+}
+
+fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
+    let defaults = &catalog.defaults()?.request;
+    let scenario = match &asked.scenario {
+        Some(name) => Some(find(catalog.scenarios()?, name)?.clone()),
+        None => None,
+    };
+    let of_scenario = scenario.as_ref();
+    let demands = Demands {
+        context: Tokens(
+            asked
+                .context
+                .or(of_scenario.map(|scenario| scenario.context_tokens))
+                .unwrap_or(defaults.context_tokens),
+        ),
+        sequences: asked
+            .sequences
+            .or(of_scenario.map(|scenario| scenario.sequences))
+            .unwrap_or(defaults.sequences),
+        min_accuracy: asked.min_accuracy.or(of_scenario.and_then(|scenario| scenario.min_accuracy)),
+        max_latency_ms: asked.max_latency_ms.or(of_scenario.and_then(|scenario| scenario.max_latency_ms)),
+        kv: asked.kv.as_deref().map_or(Ok(KvFormat::F16), KvFormat::parse)?,
+        scenario,
+    };
+    check_load(demands.context, demands.sequences)?;
+    Ok(demands)
+}
+
+/// The formats to try: the one asked for, else those that the engine runs on this device and whose loss is known.
+fn formats(catalog: &Catalog, engine: &Engine, hardware: &Hardware, asked: Option<&str>) -> Result<Vec<Format>> {
+    let all = catalog.formats()?;
+    if let Some(name) = asked {
+        let format = find(all, name)?;
+        let own = engine.formats.get(&format.id).map_or(Ok(format), |own| find(all, own))?;
+        if !own.engines.contains(&engine.id) {
+            return Err(Error::Unanswerable(format!("{} does not run `{}`", engine.name, own.id)));
+        }
+        return Ok(vec![own.clone()]);
+    }
+    Ok(all
+        .iter()
+        .filter(|format| format.engines.contains(&engine.id) && format.known_loss().is_some())
+        .filter(|format| runs_on(format, hardware))
+        .cloned()
+        .collect())
+}
+
+/// Whether every device has the compute capability that a format needs; unknown capabilities pass.
+fn runs_on(format: &Format, hardware: &Hardware) -> bool {
+    let Some(needed) = format.compute.needs_compute_capability.as_deref().and_then(capability) else {
+        return true;
+    };
+    hardware.devices.iter().all(|device| {
+        let own = device.gpu.as_ref().and_then(|gpu| gpu.compute_capability.as_deref());
+        own.and_then(capability).is_none_or(|own| own >= needed)
+    })
+}
+
+/// `8.9` as (8, 9), so that 10.0 counts as more.
+fn capability(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn models(catalog: &Catalog, asked: &Asked) -> Result<Vec<Model>> {
+    let matches = |model: &Model| {
+        let family = asked.family.as_ref().is_none_or(|family| model.family.eq_ignore_ascii_case(family));
+        let licence = asked.licence.as_ref().is_none_or(|wanted| {
+            let licence = model.licence.as_deref().unwrap_or_default();
+            licence.to_lowercase().contains(&wanted.to_lowercase())
+        });
+        family && licence && (!asked.only_released || model.origin == Origin::Release)
+    };
+    let models: Vec<Model> = catalog.models()?.into_iter().filter(matches).collect();
+    if models.is_empty() {
+        return Err(Error::Unanswerable("no model of the catalog is of that family, licence and origin".to_owned()));
+    }
+    Ok(models)
+}
+
+/// Whether a candidate of these parts fits, for `nearest`.
+pub(crate) fn short_by(load: &crate::calc::load::Load<'_>) -> Result<Bytes> {
+    Ok(estimate(load)?.short_by)
+}

@@ -1,0 +1,119 @@
+//! What would serve when nothing does: a shorter context, another format, a bigger card.
+
+use super::candidate::Space;
+use super::short_by;
+use crate::calc::hardware::{Device, Hardware};
+use crate::calc::load::Load;
+use crate::catalog::{Format, Model};
+use crate::error::Result;
+use crate::units::{Bytes, Tokens, count};
+
+/// A change that would make something fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nearest {
+    /// The model that would fit.
+    pub model: String,
+    /// In which format.
+    pub format: String,
+    /// What to change.
+    pub change: Change,
+}
+
+/// What to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A context no longer than this.
+    ShorterContext(Tokens),
+    /// A device of the catalog, by id and name.
+    BiggerDevice(String, String),
+    /// More memory on each device.
+    MoreMemory(Bytes),
+    /// One of the engine's smaller formats, whose loss of accuracy nobody published.
+    SmallerFormat,
+}
+
+/// The shortest context worth offering, in tokens.
+const SHORTEST: u64 = 512;
+
+/// The nearest things that would serve: at most one of each kind.
+pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest>> {
+    let Some((missing, model, format)) = closest(space, models, space.formats)? else {
+        return Ok(Vec::new());
+    };
+    let found = |change: Change, (model, format): (&Model, &Format)| Nearest {
+        model: model.id.clone(),
+        format: format.id.clone(),
+        change,
+    };
+    let mut answers = vec![found(Change::MoreMemory(missing), (model, format))];
+    let all: Vec<Format> = space.catalog.formats()?.to_vec();
+    let engine_formats: Vec<Format> =
+        all.into_iter().filter(|format| format.engines.contains(&space.engine.id)).collect();
+    if let Some((Bytes::ZERO, model, format)) = closest(space, models, &engine_formats)? {
+        answers.push(found(Change::SmallerFormat, (model, format)));
+    }
+    if let Some(context) = shorter(space, (model, format))? {
+        answers.push(found(Change::ShorterContext(context), (model, format)));
+    }
+    if let Some(device) = bigger(space, (model, format))? {
+        answers.push(found(device, (model, format)));
+    }
+    Ok(answers)
+}
+
+/// The model and format that lack least.
+fn closest<'a>(
+    space: &Space<'_>,
+    models: &'a [Model],
+    formats: &'a [Format],
+) -> Result<Option<(Bytes, &'a Model, &'a Format)>> {
+    let mut best: Option<(Bytes, &Model, &Format)> = None;
+    for model in models.iter().filter(|model| model.shape.window_tokens >= space.demands.context.0) {
+        for format in formats {
+            let Ok(missing) = short_by(&space.load(model, format)?) else {
+                continue;
+            };
+            if best.is_none_or(|(least, ..)| missing < least) {
+                best = Some((missing, model, format));
+            }
+        }
+    }
+    Ok(best)
+}
+
+fn shorter(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Option<Tokens>> {
+    let mut context = space.demands.context.0 / 2;
+    while context >= SHORTEST {
+        let load = Load {
+            context: Tokens(context),
+            ..space.load(model, format)?
+        };
+        if short_by(&load)? == Bytes::ZERO {
+            return Ok(Some(Tokens(context)));
+        }
+        context /= 2;
+    }
+    Ok(None)
+}
+
+/// The smallest device of the catalog that would hold it, as many as now.
+fn bigger(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Option<Change>> {
+    let bare = &space.catalog.defaults()?.bare_memory;
+    let mut best: Option<(Bytes, &str, &str)> = None;
+    for gpu in space.catalog.gpus()? {
+        let Some(device) = Device::of(gpu, None, bare) else {
+            continue;
+        };
+        let Some(usable) = device.usable else { continue };
+        let hardware = Hardware::of(&device, count(space.hardware.devices.len()));
+        let load = Load {
+            hardware: Some(&hardware),
+            ..space.load(model, format)?
+        };
+        let fits = matches!(short_by(&load), Ok(Bytes::ZERO));
+        if fits && best.is_none_or(|(least, ..)| usable.bytes < least) {
+            best = Some((usable.bytes, &gpu.id, &gpu.name));
+        }
+    }
+    Ok(best.map(|(_, id, name)| Change::BiggerDevice(id.to_owned(), name.to_owned())))
+}

@@ -1,0 +1,81 @@
+//! The rows of a document as comma-separated values: one column a path, raw numbers.
+
+use serde_json::Value;
+
+use crate::error::Result;
+
+/// Arrays of a document that are its rows, in the order of preference.
+const ROWS: [&str; 6] = ["recommendations", "entries", "formats", "models", "changes", "failures"];
+
+pub(super) fn write(document: &Value) -> Result<String> {
+    let rows: Vec<Vec<(String, String)>> = match rows(document) {
+        Some(rows) => rows.iter().map(flat).collect(),
+        None => vec![flat(document)],
+    };
+    let mut columns: Vec<&str> = Vec::new();
+    for (column, _) in rows.iter().flatten() {
+        if !columns.contains(&column.as_str()) {
+            columns.push(column);
+        }
+    }
+    let failed = |error: &dyn std::fmt::Display| super::unwritable("CSV", error);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&columns).map_err(|error| failed(&error))?;
+    for row in &rows {
+        let cells = columns.iter().map(|column| {
+            let cell = row.iter().find(|(name, _)| name == column);
+            cell.map_or("", |(_, value)| value.as_str())
+        });
+        writer.write_record(cells).map_err(|error| failed(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
+    String::from_utf8(bytes).map_err(|error| failed(&error))
+}
+
+fn rows(document: &Value) -> Option<&Vec<Value>> {
+    ROWS.iter().find_map(|name| document.get(name)?.as_array())
+}
+
+/// Every leaf with its dotted path; lists of words as one cell.
+fn flat(value: &Value) -> Vec<(String, String)> {
+    let mut cells = Vec::new();
+    collect(value, "", &mut cells);
+    cells
+}
+
+fn collect(value: &Value, path: &str, cells: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                collect(field, &path, cells);
+            }
+        }
+        Value::Array(items) => {
+            let words: Vec<String> = items.iter().map(leaf).collect();
+            cells.push((path.to_owned(), words.join("; ")));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            cells.push((path.to_owned(), leaf(value)));
+        }
+    }
+}
+
+fn leaf(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_with_a_comma_is_quoted() {
+        let document = serde_json::json!({"entries": [{"id": "a", "size": {"bytes": 1}}, {"id": "b,c"}]});
+        assert_eq!(write(&document).ok().as_deref(), Some("id,size.bytes\na,1\n\"b,c\",\n"));
+    }
+}
