@@ -1,9 +1,10 @@
 //! The one door to the memory models: which engine's applies, whether it fits, and what else would.
 
-use super::load::Load;
+use super::load::{Load, Options, Split};
 use super::memory::{Capacity, Memory};
 use super::{llama_cpp, plain, sglang, transformers, vllm};
-use crate::catalog::{Allocator, Basis};
+use crate::catalog::format::Storage;
+use crate::catalog::{Allocator, Basis, Engine, Format, KvFormat, Model};
 use crate::error::Result;
 use crate::units::{Bytes, Tokens};
 
@@ -79,6 +80,26 @@ fn memory(load: &Load<'_>) -> Result<Memory> {
         Some(Allocator::Transformers) => transformers::memory(load),
         None => plain::memory(load),
     }
+}
+
+/// Bytes of a model's weights in a format, as `engine` holds them on all devices and the host.
+///
+/// # Errors
+/// When the format is not one that the engine, or a plain checkpoint, holds.
+pub fn weights(model: &Model, format: &Format, engine: Option<&Engine>) -> Result<Bytes> {
+    let plain = !matches!(format.storage, Storage::Gguf { .. });
+    let memory = memory(&Load {
+        model,
+        format,
+        kv: KvFormat::F16,
+        context: Tokens(1),
+        sequences: 1,
+        engine: if plain { None } else { engine },
+        hardware: None,
+        split: Split::SINGLE,
+        options: Options::default(),
+    })?;
+    Ok(memory.sum().weights + memory.host.weights)
 }
 
 /// What fits beside the weights on the hardware of `load`; none without hardware or with memory unknown.

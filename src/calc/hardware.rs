@@ -115,6 +115,16 @@ impl Device {
         }
     }
 
+    /// The catalog's id; `cpu` or `bare` without an entry.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match (&self.gpu, self.kind) {
+            (Some(gpu), _) => gpu.id.clone(),
+            (None, GpuKind::Cpu) => "cpu".to_owned(),
+            (None, _) => "bare".to_owned(),
+        }
+    }
+
     /// Who makes it; a bare amount of memory is taken for NVIDIA's.
     #[must_use]
     pub fn vendor(&self) -> Vendor {

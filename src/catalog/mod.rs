@@ -132,6 +132,18 @@ impl Catalog {
         Ok(self.defaults.get_or_init(|| defaults))
     }
 
+    /// Everything that an entry's file says.
+    ///
+    /// # Errors
+    /// When there is no such entry, or its file cannot be used.
+    pub fn content(&self, folder: &str, id: &str) -> Result<serde_json::Value> {
+        let (file, text) = self
+            .files
+            .text(folder, id)
+            .ok_or_else(|| crate::error::Error::in_file(&format!("{folder}/{id}.toml"), "there is no such file"))?;
+        entry::from_text(&file, &text)
+    }
+
     fn kind<'a, T: Entry>(&'a self, cell: &'a OnceCell<Vec<T>>) -> Result<&'a [T]> {
         if let Some(entries) = cell.get() {
             return Ok(entries);

@@ -51,6 +51,8 @@ pub struct Repository {
     pub release: String,
     /// How well it matches the model.
     pub matching: Match,
+    /// A conversion to GGUF, where one is known.
+    pub gguf: Option<String>,
 }
 
 /// The native format of a shape that has no checkpoint.
@@ -152,11 +154,18 @@ pub fn model_of_release(release: &Release) -> Result<Model> {
     })
 }
 
+/// The repository to run: one tuned for conversation where the release has one, else its first.
 fn repository(release: &Release, matching: Match) -> Option<Repository> {
-    release.repos.first().map(|repo| Repository {
+    let tuned = |repo: &&String| {
+        let name = repo.to_lowercase();
+        name.contains("instruct") || name.contains("chat")
+    };
+    let repo = release.repos.iter().find(tuned).or(release.repos.first())?;
+    Some(Repository {
         repo: repo.clone(),
         release: release.id.clone(),
         matching,
+        gguf: release.gguf.as_ref().map(|conversion| conversion.repo.clone()),
     })
 }
 

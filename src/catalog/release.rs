@@ -55,6 +55,9 @@ pub struct Release {
     /// Counts that others published, held against the computed ones.
     #[serde(default)]
     pub stated: Option<Stated>,
+    /// A conversion to GGUF that somebody published.
+    #[serde(default)]
+    pub gguf: Option<Conversion>,
     /// Benchmark scores as the vendor reports them.
     #[serde(default, rename = "benchmark")]
     pub benchmarks: Vec<Benchmark>,
@@ -73,6 +76,16 @@ pub struct RopeScaling {
     /// The window before stretching, in tokens.
     #[serde(default)]
     pub original_tokens: Option<u64>,
+}
+
+/// A conversion of the checkpoint that somebody else published.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conversion {
+    /// The repository on the hub.
+    pub repo: String,
+    /// Where it was seen.
+    pub source: String,
 }
 
 /// What others state about a checkpoint.

@@ -13,7 +13,7 @@ use crate::request::{HardwareAsked, check_load, engine_for};
 use crate::units::{Bytes, Tokens};
 
 pub use candidate::{Accuracy, Candidate};
-pub use nearest::Nearest;
+pub use nearest::{Change, Nearest};
 
 /// The question, as asked.
 #[derive(Debug, Clone, Default)]

@@ -146,3 +146,31 @@ impl Compressed {
         }
     }
 }
+
+impl Attention {
+    /// The kind of attention with its heads, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Grouped {
+                heads, kv_heads, ..
+            } if heads == kv_heads => format!("multi-head, {heads} heads"),
+            Self::Grouped {
+                heads, kv_heads: 1, ..
+            } => format!("multi-query, {heads} heads"),
+            Self::Grouped {
+                heads, kv_heads, ..
+            } => format!("grouped, {heads} heads on {kv_heads}"),
+            Self::Latent {
+                heads,
+                kv_rank,
+                indexer,
+                ..
+            } => {
+                let sparse = if indexer.is_some() { "sparse latent" } else { "latent" };
+                format!("{sparse}, {heads} heads on rank {kv_rank}")
+            }
+            Self::Compressed(attention) => format!("window and compressed, {} heads", attention.heads),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The plain checkpoint and its cache, with no engine around them.
+
+use super::cache::layer_token_bytes;
+use super::checkpoint::checkpoint_size;
+use super::load::{Load, Split};
+use super::memory::{HostParts, Memory, Parts, Step};
+use super::tensors::{Section, tensors};
+use super::weights::tensor_bytes;
+use crate::catalog::KvFormat;
+use crate::catalog::format::Storage;
+use crate::catalog::shape::Attention;
+use crate::error::{Error, Result};
+use crate::units::{Bytes, Parameters};
+
+/// Weights and cache of the checkpoint; nothing is known of buffers without an engine.
+///
+/// # Errors
+/// When the format is a GGUF mix, which only llama.cpp holds.
+pub fn memory(load: &Load<'_>) -> Result<Memory> {
+    let weights = weights(load)?;
+    let per_token = token_bytes(load);
+    let kv_cache = per_token * load.context.0 * load.sequences;
+    let basis = load.model.basis;
+    let steps = vec![
+        weights_step(load, weights),
+        Step {
+            part: "KV cache",
+            formula: cache_formula(load, per_token),
+            bytes: kv_cache,
+            basis,
+            source: "the keys and values that the model's attention reads (its configuration)".to_owned(),
+        },
+    ];
+    let parts = Parts {
+        weights,
+        kv_cache,
+        ..Parts::default()
+    };
+    Ok(Memory {
+        devices: vec![parts],
+        host: HostParts::default(),
+        basis,
+        steps,
+        notes: draft_note(load),
+    })
+}
+
+fn weights(load: &Load<'_>) -> Result<Bytes> {
+    let shape = &load.model.shape;
+    if let (Storage::Native {}, Some(storage)) = (&load.format.storage, &load.model.storage) {
+        return Ok(checkpoint_size(shape, storage, true).bytes);
+    }
+    if load.format.id == load.model.native
+        && let Some(storage) = &load.model.storage
+    {
+        return Ok(checkpoint_size(shape, storage, true).bytes);
+    }
+    tensors(shape)
+        .iter()
+        .map(|tensor| tensor_bytes(tensor, load.format))
+        .sum::<Option<Bytes>>()
+        .ok_or_else(|| {
+            Error::Unanswerable(format!(
+                "`{}` is not a format of plain checkpoints; name the engine (--engine)",
+                load.format.id
+            ))
+        })
+}
+
+fn weights_step(load: &Load<'_>, weights: Bytes) -> Step {
+    let stored: Parameters = tensors(&load.model.shape).iter().map(super::tensors::Tensor::parameters).sum();
+    Step {
+        part: "weights",
+        formula: format!("{} parameters in {}, tensor by tensor", stored.0, load.format.name),
+        bytes: weights,
+        basis: load.model.basis,
+        source: load.format.source.clone(),
+    }
+}
+
+/// Bytes of one token in all layers, as attention needs them: the latent where there is one.
+fn token_bytes(load: &Load<'_>) -> Bytes {
+    layer_token_bytes(&load.model.shape, load.kv, &Split::SINGLE) * u64::from(load.model.shape.layers)
+}
+
+fn cache_formula(load: &Load<'_>, per_token: Bytes) -> String {
+    format!(
+        "{} sequences x {} tokens x {} bytes per token",
+        load.sequences, load.context, per_token.0
+    )
+}
+
+/// What the same cache would take with keys and values for every head, for latent attention.
+#[must_use]
+pub fn expanded_note(load: &Load<'_>) -> Option<String> {
+    let shape = &load.model.shape;
+    let Attention::Latent { heads, .. } = &shape.attention else {
+        return None;
+    };
+    let latent = token_bytes(&Load {
+        kv: KvFormat::F16,
+        ..*load
+    });
+    let expanded = super::cache::expanded_token_bytes(shape, KvFormat::F16);
+    Some(format!(
+        "latent attention caches {} bytes per token in 16 bits; keys and values of all {heads} heads would take {}",
+        latent.0, expanded.0
+    ))
+}
+
+fn draft_note(load: &Load<'_>) -> Vec<String> {
+    let drafts: Parameters = tensors(&load.model.shape)
+        .iter()
+        .filter(|tensor| tensor.section == Section::Draft)
+        .map(super::tensors::Tensor::parameters)
+        .sum();
+    if drafts == Parameters::ZERO {
+        return Vec::new();
+    }
+    vec![format!(
+        "of the {} parameters that the checkpoint stores {} are draft (MTP) layers, which engines load only for speculative decoding",
+        super::tensors::parameters(&load.model.shape).stored.0,
+        drafts.0
+    )]
+}

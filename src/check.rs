@@ -1,0 +1,150 @@
+//! Does it fit, and does it meet what was asked? For continuous integration.
+
+use std::fmt;
+
+use crate::calc::estimate::{capacity, estimate};
+use crate::calc::tensors::parameters;
+use crate::calc::tier::tier;
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::request::Request;
+use crate::units::Bytes;
+
+/// What a check asks for beside the fit.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CheckDemands {
+    /// The lowest accuracy after the format's loss, in per cent.
+    pub min_accuracy: Option<f64>,
+    /// The longest latency of a tier, in milliseconds.
+    pub max_latency_ms: Option<u64>,
+}
+
+/// The outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// The model.
+    pub model: String,
+    /// The format.
+    pub format: String,
+    /// The engine.
+    pub engine: Option<String>,
+    /// What is not met; empty when all is well.
+    pub failures: Vec<Failure>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// A demand that is not met.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// The demand.
+    pub demand: &'static str,
+    /// What was allowed.
+    pub limit: Limit,
+    /// What it would be.
+    pub actual: Limit,
+    /// What is missing, for memory.
+    pub short_by: Option<Bytes>,
+    /// What would help.
+    pub hint: Option<String>,
+}
+
+/// The size of a demand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// Memory.
+    Bytes(Bytes),
+    /// Anything else, in the demand's own unit.
+    Number(f64),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.limit, self.actual) {
+            (Limit::Bytes(limit), Limit::Bytes(actual)) => {
+                let short_by = self.short_by.unwrap_or(actual - limit);
+                write!(out, "{}: needs {actual}, {limit} there: short by {short_by} ({} bytes)", self.demand, short_by.0)?;
+            }
+            (Limit::Number(limit), Limit::Number(actual)) => {
+                write!(out, "{}: {actual} where {limit} is asked for", self.demand)?;
+            }
+            (Limit::Bytes(_), Limit::Number(_)) | (Limit::Number(_), Limit::Bytes(_)) => {}
+        }
+        match &self.hint {
+            Some(hint) => write!(out, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks the request against its hardware and the demands.
+///
+/// # Errors
+/// When there is no hardware or nothing to hold the request against.
+pub fn check(catalog: &Catalog, request: &Request, demands: CheckDemands) -> Result<Check> {
+    let load = request.load();
+    let found = estimate(&load)?;
+    let mut failures = Vec::new();
+    match (found.fits, found.available) {
+        (Some(false), Some(available)) => {
+            let longest = capacity(&load)?.map_or(0, |capacity| capacity.largest_context.0);
+            let hint = (longest > 0).then(|| format!("a context of {longest} tokens would fit"));
+            failures.push(Failure {
+                demand: "memory per device",
+                limit: Limit::Bytes(available),
+                actual: Limit::Bytes(found.memory.fullest().total()),
+                short_by: Some(found.short_by),
+                hint,
+            });
+        }
+        (Some(_), _) => {}
+        (None, _) => {
+            return Err(Error::Unanswerable(
+                "name the hardware to check against: --vram GB or --gpu NAME (with --ram GB for a processor)".to_owned(),
+            ));
+        }
+    }
+    check_tier(catalog, request, demands, &mut failures)?;
+    if request.context.0 > request.model.shape.window_tokens {
+        failures.push(Failure {
+            demand: "context within the model's window, in tokens",
+            limit: Limit::Number(crate::units::float(request.model.shape.window_tokens)),
+            actual: Limit::Number(request.context.as_f64()),
+            short_by: None,
+            hint: None,
+        });
+    }
+    Ok(Check {
+        model: request.model.id.clone(),
+        format: request.format.id.clone(),
+        engine: request.engine.as_ref().map(|engine| engine.id.clone()),
+        failures,
+        notes: request.notes.iter().chain(&found.memory.notes).cloned().collect(),
+    })
+}
+
+fn check_tier(catalog: &Catalog, request: &Request, demands: CheckDemands, failures: &mut Vec<Failure>) -> Result<()> {
+    let tiers = &catalog.defaults()?.tiers;
+    let Some(tier) = tier(tiers, parameters(&request.model.shape).main) else {
+        return Ok(());
+    };
+    let mut number = |demand, limit: f64, actual: f64| {
+        failures.push(Failure {
+            demand,
+            limit: Limit::Number(limit),
+            actual: Limit::Number(actual),
+            short_by: None,
+            hint: None,
+        });
+    };
+    if let Some(limit) = demands.min_accuracy {
+        let expected = tier.accuracy * (1.0 - request.format.known_loss().unwrap_or_default());
+        if expected < limit {
+            number("accuracy in per cent", limit, expected);
+        }
+    }
+    if let Some(limit) = demands.max_latency_ms.filter(|limit| tier.latency_ms > *limit) {
+        number("latency of the tier in ms", crate::units::float(limit), crate::units::float(tier.latency_ms));
+    }
+    Ok(())
+}

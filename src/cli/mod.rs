@@ -1,0 +1,54 @@
+//! The command line: parse, call, render, exit code.
+
+mod args;
+mod ask;
+mod commands;
+mod machine;
+mod output;
+mod quantity;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Cli;
+
+/// How a run ended; the numbers are documented and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Answered.
+    Answered = 0,
+    /// Cannot answer: an unknown name, an unreadable file, a bad catalog.
+    CannotAnswer = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// Nothing fits, or a check failed.
+    NothingFits = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Answered => Self::from(0),
+            Exit::CannotAnswer => Self::from(1),
+            Exit::Usage => Self::from(2),
+            Exit::NothingFits => Self::from(3),
+        }
+    }
+}
+
+/// Runs the program on the process's own arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error).into(),
+    };
+    match commands::run(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::complain("error", &format!("{error:#}"));
+            Exit::CannotAnswer.into()
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Quantities as people type them.
+
+/// Tokens: `4096`, `32k`, `1m`; k and m are 1024s.
+pub(super) fn tokens(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_lowercase();
+    let (digits, factor) = if let Some(rest) = lower.strip_suffix('k') {
+        (rest, 1 << 10)
+    } else if let Some(rest) = lower.strip_suffix('m') {
+        (rest, 1 << 20)
+    } else {
+        (lower.as_str(), 1)
+    };
+    let expected = || "expected a number of tokens such as 4096, 32k or 1m".to_owned();
+    if digits.is_empty() || !digits.chars().all(|digit| digit.is_ascii_digit()) {
+        return Err(expected());
+    }
+    let tokens = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    match tokens {
+        Some(0) => Err("must be at least 1".to_owned()),
+        Some(tokens) if tokens <= crate::request::MOST_TOKENS => Ok(tokens),
+        _ => Err(format!("is more than the {} tokens that are calculated at most", crate::request::MOST_TOKENS)),
+    }
+}
+
+/// A count of at least 1.
+pub(super) fn positive(text: &str) -> Result<u64, String> {
+    match text.trim().parse::<u64>() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) if number <= crate::request::MOST_TOKENS => Ok(number),
+        Ok(_) => Err(format!("is more than {}", crate::request::MOST_TOKENS)),
+        Err(_) => Err("expected a whole number".to_owned()),
+    }
+}
+
+/// Gigabytes: `12`, `12gb`, `24GiB`, `7.5`.
+pub(super) fn gigabytes(text: &str) -> Result<f64, String> {
+    let lower = text.trim().to_lowercase();
+    let digits = lower.trim_end_matches("gib").trim_end_matches("gb").trim_end_matches('g').trim();
+    match digits.parse::<f64>() {
+        Ok(size) if size.is_finite() && size > 0.0 => Ok(size),
+        Ok(_) => Err("must be above 0".to_owned()),
+        Err(_) => Err("expected gigabytes such as 12".to_owned()),
+    }
+}
+
+/// A share between 0 and 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("expected a share above 0 and at most 1, such as 0.9".to_owned()),
+    }
+}
+
+/// A percentage between 0 and 100.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    match text.trim().trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("expected per cent, 0 to 100".to_owned()),
+    }
+}
+
+/// Milliseconds: `120`, `120ms`, `0.2s`.
+pub(super) fn milliseconds(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_lowercase();
+    let (digits, factor) = if let Some(rest) = lower.strip_suffix("ms") {
+        (rest, 1.0)
+    } else if let Some(rest) = lower.strip_suffix('s') {
+        (rest, 1000.0)
+    } else {
+        (lower.as_str(), 1.0)
+    };
+    match digits.trim().parse::<f64>() {
+        Ok(time) if time.is_finite() && time > 0.0 => Ok(crate::units::whole((time * factor).round())),
+        _ => Err("expected a time such as 120ms".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k_and_m_are_1024s() {
+        assert_eq!(tokens("32k"), Ok(32_768));
+        assert_eq!(tokens("1M"), Ok(1 << 20));
+        assert_eq!(tokens("4096"), Ok(4096));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["0", "-1", "", "k", "1e30", "999999999999999999999999999999", "32kk", "17179869184m"] {
+            assert!(tokens(text).is_err(), "{text}");
+        }
+    }
+}

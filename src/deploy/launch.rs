@@ -1,0 +1,139 @@
+//! The one-line command that runs a model on its engine.
+
+use crate::calc::load::Split;
+use crate::catalog::format::Storage;
+use crate::catalog::{Allocator, Engine, Format, KvFormat, Model};
+use crate::units::Tokens;
+
+/// What is to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// The weight format.
+    pub format: &'a Format,
+    /// The cache format.
+    pub kv: KvFormat,
+    /// Tokens that one sequence may hold.
+    pub context: Tokens,
+    /// Sequences at once.
+    pub sequences: u64,
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The split over devices.
+    pub split: Split,
+}
+
+/// The command, for a POSIX shell; what comes from outside is quoted.
+#[must_use]
+pub fn command(launch: &Launch<'_>) -> String {
+    let repo = launch.model.checkpoint.as_ref().map_or(launch.model.id.as_str(), |weights| weights.repo.as_str());
+    match (launch.engine.allocator, launch.engine.id.as_str()) {
+        (Allocator::LlamaCpp, "ollama") => ollama(launch, repo),
+        (Allocator::LlamaCpp, _) => llama_server(launch, repo),
+        (Allocator::Vllm, _) => vllm(launch, repo),
+        (Allocator::Sglang, _) => sglang(launch, repo),
+        (Allocator::Transformers, _) => format!("transformers chat {}", quoted(repo)),
+    }
+}
+
+/// `text` as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
+}
+
+/// llama.cpp's name of the mix, or the format's own.
+fn mix(format: &Format) -> &str {
+    match &format.storage {
+        Storage::Gguf { mix } => mix,
+        Storage::Plain {} | Storage::Scaled(_) | Storage::Native {} => &format.name,
+    }
+}
+
+fn gguf<'a>(launch: &Launch<'a>) -> Option<&'a str> {
+    launch.model.checkpoint.as_ref()?.gguf.as_deref()
+}
+
+fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
+    let mut settings = format!(
+        "--ctx-size {} --parallel {} --n-gpu-layers 99",
+        launch.context.0.saturating_mul(launch.sequences),
+        launch.sequences
+    );
+    if launch.kv != KvFormat::F16 {
+        let name = launch.kv.name();
+        settings.push_str(&format!(" --cache-type-k {name} --cache-type-v {name}"));
+    }
+    let mix = mix(launch.format);
+    match gguf(launch) {
+        Some(converted) => format!("llama-server -hf {} {settings}", quoted(&format!("{converted}:{mix}"))),
+        None => {
+            let name = repo.rsplit('/').next().unwrap_or(repo);
+            let (folder, whole, small) =
+                (quoted(name), quoted(&format!("{name}-F16.gguf")), quoted(&format!("{name}-{mix}.gguf")));
+            format!(
+                "hf download {} --local-dir {folder} && python convert_hf_to_gguf.py {folder} --outtype f16 --outfile {whole} && llama-quantize {whole} {small} {mix} && llama-server -m {small} {settings}",
+                quoted(repo)
+            )
+        }
+    }
+}
+
+fn ollama(launch: &Launch<'_>, repo: &str) -> String {
+    let source = gguf(launch).unwrap_or(repo);
+    format!(
+        "OLLAMA_CONTEXT_LENGTH={} OLLAMA_NUM_PARALLEL={} ollama run {}",
+        launch.context,
+        launch.sequences,
+        quoted(&format!("hf.co/{source}:{}", mix(launch.format)))
+    )
+}
+
+fn vllm(launch: &Launch<'_>, repo: &str) -> String {
+    let mut command = format!(
+        "vllm serve {} --max-model-len {} --max-num-seqs {}",
+        quoted(repo),
+        launch.context,
+        launch.sequences
+    );
+    command.push_str(&quantization(launch));
+    if launch.kv == KvFormat::Fp8 {
+        command.push_str(" --kv-cache-dtype fp8");
+    }
+    for (flag, parts) in [("tensor", launch.split.tensor), ("pipeline", launch.split.pipeline), ("data", launch.split.data)] {
+        if parts > 1 {
+            command.push_str(&format!(" --{flag}-parallel-size {parts}"));
+        }
+    }
+    command
+}
+
+fn sglang(launch: &Launch<'_>, repo: &str) -> String {
+    let mut command = format!(
+        "python -m sglang.launch_server --model-path {} --context-length {} --max-running-requests {}",
+        quoted(repo),
+        launch.context,
+        launch.sequences
+    );
+    command.push_str(&quantization(launch));
+    for (flag, parts) in [("tp", launch.split.tensor), ("pp", launch.split.pipeline), ("dp", launch.split.data)] {
+        if parts > 1 {
+            command.push_str(&format!(" --{flag}-size {parts}"));
+        }
+    }
+    command
+}
+
+/// The flag for formats that an engine makes from a 16-bit checkpoint while it loads.
+fn quantization(launch: &Launch<'_>) -> String {
+    if launch.format.id == launch.model.native {
+        return String::new();
+    }
+    match launch.format.id.as_str() {
+        "fp8" => " --quantization fp8".to_owned(),
+        "bf16" => " --dtype bfloat16".to_owned(),
+        "fp16" => " --dtype float16".to_owned(),
+        "fp32" => " --dtype float32".to_owned(),
+        _ => String::new(),
+    }
+}

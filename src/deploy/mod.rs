@@ -1,0 +1,5 @@
+//! From an answer to something that runs.
+
+mod launch;
+
+pub use launch::{Launch, command};

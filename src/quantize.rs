@@ -1,0 +1,56 @@
+//! Every format of a model side by side.
+
+use crate::calc::estimate::weights;
+use crate::calc::tensors::parameters;
+use crate::catalog::{Catalog, Format, Model};
+use crate::error::Result;
+use crate::units::{Bytes, float};
+
+/// A model in one format.
+#[derive(Debug, Clone)]
+pub struct Quantized {
+    /// The format.
+    pub format: Format,
+    /// Bytes of the weights.
+    pub weights: Bytes,
+    /// Bits per weight of the main model, scales included.
+    pub bits_per_weight: f64,
+    /// How many times smaller than FP32.
+    pub times_smaller: f64,
+    /// The command that makes it, for this model.
+    pub make: Option<String>,
+}
+
+/// Every format that holds `model`, largest first.
+///
+/// # Errors
+/// When the catalog is broken.
+pub fn quantize(catalog: &Catalog, model: &Model) -> Result<Vec<Quantized>> {
+    let main = parameters(&model.shape).main;
+    let mut rows = Vec::new();
+    for format in catalog.formats()? {
+        if format.only_native && format.id != model.native {
+            continue;
+        }
+        let engine = format.engines.first().map(String::as_str);
+        let engine = catalog.engines()?.iter().find(|candidate| engine == Some(candidate.id.as_str()));
+        let Ok(bytes) = weights(model, format, engine) else {
+            continue;
+        };
+        rows.push(Quantized {
+            format: format.clone(),
+            weights: bytes,
+            bits_per_weight: bytes.as_f64() * 8.0 / float(main.0),
+            times_smaller: main.bytes_at(32).as_f64() / bytes.as_f64(),
+            make: format.make.as_deref().map(|make| filled(make, model)),
+        });
+    }
+    rows.sort_by(|one, two| two.weights.cmp(&one.weights).then(one.format.id.cmp(&two.format.id)));
+    Ok(rows)
+}
+
+fn filled(make: &str, model: &Model) -> String {
+    let repo = model.checkpoint.as_ref().map_or(model.id.as_str(), |weights| weights.repo.as_str());
+    let name = repo.rsplit('/').next().unwrap_or(repo);
+    make.replace("{repo}", repo).replace("{name}", name)
+}

@@ -1,0 +1,205 @@
+//! `dsk.recommend.v1`.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::memory::{CheckpointPart, MemoryPart, ModelPart};
+use crate::calc::hardware::Hardware;
+use crate::error::Result;
+use crate::recommend::{Candidate, Change, Nearest, Recommendation, Rejection};
+use crate::units::count;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    request: RequestPart<'a>,
+    hardware: HardwarePart<'a>,
+    recommendations: Vec<Row<'a>>,
+    rejected: Vec<RejectedPart<'a>>,
+    nearest: Vec<NearestPart<'a>>,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct RequestPart<'a> {
+    scenario: Option<&'a str>,
+    context_tokens: u64,
+    sequences: u64,
+    kv_format: &'static str,
+    engine: &'a str,
+    min_accuracy: Option<f64>,
+    max_latency_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct HardwarePart<'a> {
+    gpus: u64,
+    devices: Vec<DevicePart<'a>>,
+    host_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct DevicePart<'a> {
+    id: String,
+    name: &'a str,
+    usable_bytes: Option<u64>,
+    basis: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    rank: u64,
+    model: ModelPart<'a>,
+    format: &'a str,
+    engine: &'a str,
+    memory: MemoryPart,
+    speed: Option<()>,
+    accuracy: AccuracyPart,
+    tier: TierPart,
+    checkpoint: CheckpointPart<'a>,
+    command: &'a str,
+    why: &'a [String],
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct AccuracyPart {
+    tier: f64,
+    expected: f64,
+    loss: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct TierPart {
+    latency_ms: u64,
+    accuracy: f64,
+}
+
+#[derive(Serialize)]
+struct RejectedPart<'a> {
+    model: &'a str,
+    format: &'a str,
+    reason: &'a str,
+    short_by_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct NearestPart<'a> {
+    model: &'a str,
+    format: &'a str,
+    change: &'static str,
+    bytes: Option<u64>,
+    context_tokens: Option<u64>,
+    gpu: Option<&'a str>,
+}
+
+/// The document of a recommendation; `commands` stand beside its rows.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> {
+    let demands = &answer.demands;
+    let rows = answer.ranked.iter().zip(commands).zip(1..);
+    super::value(&Document {
+        schema: "dsk.recommend.v1",
+        request: RequestPart {
+            scenario: demands.scenario.as_ref().map(|scenario| scenario.id.as_str()),
+            context_tokens: demands.context.0,
+            sequences: demands.sequences,
+            kv_format: demands.kv.name(),
+            engine: &answer.engine.id,
+            min_accuracy: demands.min_accuracy,
+            max_latency_ms: demands.max_latency_ms,
+        },
+        hardware: HardwarePart::of(&answer.hardware),
+        recommendations: rows
+            .map(|((candidate, command), rank)| row(answer, (candidate, command), rank))
+            .collect(),
+        rejected: answer.rejected.iter().map(RejectedPart::of).collect(),
+        nearest: answer.nearest.iter().map(NearestPart::of).collect(),
+        notes: &answer.notes,
+    })
+}
+
+fn row<'a>(answer: &'a Recommendation, (candidate, command): (&'a Candidate, &'a str), rank: u64) -> Row<'a> {
+    Row {
+        rank,
+        model: ModelPart::of(&candidate.model),
+        format: &candidate.format.id,
+        engine: &answer.engine.id,
+        memory: MemoryPart::of(&candidate.estimate),
+        speed: None,
+        accuracy: AccuracyPart {
+            tier: candidate.accuracy.tier,
+            expected: candidate.accuracy.expected,
+            loss: candidate.accuracy.loss,
+        },
+        tier: TierPart {
+            latency_ms: candidate.tier_latency_ms,
+            accuracy: candidate.accuracy.tier,
+        },
+        checkpoint: CheckpointPart::of(&candidate.model),
+        command,
+        why: &candidate.why,
+        notes: &candidate.notes,
+    }
+}
+
+impl<'a> HardwarePart<'a> {
+    fn of(hardware: &'a Hardware) -> Self {
+        Self {
+            gpus: count(hardware.devices.len()),
+            devices: hardware
+                .devices
+                .iter()
+                .map(|device| DevicePart {
+                    id: device.id(),
+                    name: &device.name,
+                    usable_bytes: device.usable.map(|usable| usable.bytes.0),
+                    basis: device.usable.map(|usable| usable.basis.word()),
+                })
+                .collect(),
+            host_bytes: hardware.host.map(|bytes| bytes.0),
+        }
+    }
+}
+
+impl<'a> RejectedPart<'a> {
+    fn of(rejection: &'a Rejection) -> Self {
+        Self {
+            model: &rejection.model,
+            format: &rejection.format,
+            reason: &rejection.reason,
+            short_by_bytes: rejection.short_by.map(|bytes| bytes.0),
+        }
+    }
+}
+
+impl<'a> NearestPart<'a> {
+    fn of(nearest: &'a Nearest) -> Self {
+        let mut part = Self {
+            model: &nearest.model,
+            format: &nearest.format,
+            change: "",
+            bytes: None,
+            context_tokens: None,
+            gpu: None,
+        };
+        match &nearest.change {
+            Change::MoreMemory(bytes) => {
+                part.change = "more memory";
+                part.bytes = Some(bytes.0);
+            }
+            Change::ShorterContext(tokens) => {
+                part.change = "shorter context";
+                part.context_tokens = Some(tokens.0);
+            }
+            Change::BiggerDevice(id, _) => {
+                part.change = "bigger device";
+                part.gpu = Some(id);
+            }
+            Change::SmallerFormat => part.change = "smaller format",
+        }
+        part
+    }
+}

@@ -1,0 +1,24 @@
+//! What people read: reports made from the core's answers.
+
+mod catalog;
+mod check;
+mod compare;
+mod memory;
+mod migrate;
+mod quantize;
+mod recommend;
+
+pub use catalog::{list, show};
+pub use check::check;
+pub use compare::compare;
+pub use memory::memory;
+pub use migrate::migrate;
+pub use quantize::quantize;
+pub use recommend::recommend;
+
+use crate::units::Bytes;
+
+/// Bytes in GiB with two decimals, without the unit: the column says it.
+fn gib(bytes: Bytes) -> String {
+    format!("{:.2}", bytes.gib())
+}

@@ -1,0 +1,105 @@
+//! `dsk recommend` for people.
+
+use super::gib;
+use crate::recommend::{Candidate, Change, Nearest, Recommendation};
+use crate::render::report::{Align, Report, Table};
+use crate::units::count;
+
+/// Rejected models that the table names before it only counts them.
+const REJECTIONS_SHOWN: usize = 3;
+
+/// The report of a recommendation; `commands` stand beside its rows.
+#[must_use]
+pub fn recommend(answer: &Recommendation, commands: &[String], limit: usize) -> Report {
+    let mut report = Report::default();
+    report.heading(title(answer));
+    if answer.ranked.is_empty() {
+        report.text("Nothing fits.");
+        report.list(answer.nearest.iter().map(nearest).collect());
+        report.list(rejections(answer));
+        return report;
+    }
+    report.table(table(answer, limit));
+    if let (Some(best), Some(command)) = (answer.ranked.first(), commands.first()) {
+        report.heading(format!("Why {} first", best.model.id));
+        report.list(best.why.clone());
+        report.heading("Run it");
+        report.command(command.clone());
+    }
+    let rejected = rejections(answer);
+    if !rejected.is_empty() {
+        report.heading("Not recommended");
+        report.list(rejected);
+    }
+    report
+}
+
+fn title(answer: &Recommendation) -> String {
+    let devices = &answer.hardware.devices;
+    let first = devices.first().map_or("", |device| device.name.as_str());
+    let hardware = match count(devices.len()) {
+        1 => first.to_owned(),
+        several => format!("{several} x {first}"),
+    };
+    let demands = &answer.demands;
+    format!("{hardware}, {}, {} x {} tokens", answer.engine.name, demands.sequences, demands.context)
+}
+
+fn table(answer: &Recommendation, limit: usize) -> Table {
+    let mut table = Table::new(&[
+        ("#", Align::Right),
+        ("model", Align::Left),
+        ("format", Align::Left),
+        ("weights", Align::Right),
+        ("cache", Align::Right),
+        ("rest", Align::Right),
+        ("total GiB", Align::Right),
+        ("accuracy", Align::Right),
+        ("real", Align::Left),
+    ]);
+    for (candidate, rank) in answer.ranked.iter().zip(1..).take(limit) {
+        table.rows.push(row(candidate, rank));
+    }
+    table
+}
+
+fn row(candidate: &Candidate, rank: u64) -> Vec<String> {
+    let parts = candidate.estimate.memory.fullest();
+    vec![
+        rank.to_string(),
+        candidate.model.id.clone(),
+        candidate.format.name.clone(),
+        gib(parts.weights),
+        gib(parts.kv_cache),
+        gib(parts.compute + parts.runtime),
+        gib(parts.total()),
+        format!("{:.1}", candidate.accuracy.expected),
+        if candidate.is_real() { "yes" } else { "nearest" }.to_owned(),
+    ]
+}
+
+fn nearest(nearest: &Nearest) -> String {
+    let what = format!("{} in {}", nearest.model, nearest.format);
+    match &nearest.change {
+        Change::MoreMemory(bytes) => format!("{what} would fit with {bytes} more per device"),
+        Change::ShorterContext(tokens) => format!("{what} would fit with a context of {tokens} tokens"),
+        Change::BiggerDevice(id, name) => format!("{what} would fit on a {name} (--gpu {id})"),
+        Change::SmallerFormat => {
+            format!("{what} would fit; what that format costs in accuracy, nobody published (--quant {})", nearest.format)
+        }
+    }
+}
+
+fn rejections(answer: &Recommendation) -> Vec<String> {
+    let mut lines: Vec<String> = answer
+        .rejected
+        .iter()
+        .take(REJECTIONS_SHOWN)
+        .map(|rejection| format!("{}: {}", rejection.model, rejection.reason))
+        .collect();
+    let more = answer.rejected.len().saturating_sub(REJECTIONS_SHOWN);
+    if more > 0 {
+        lines.push(format!("and {more} more (--json lists them all)"));
+    }
+    lines
+}
