@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use dsk::calc::cache::{CacheRequest, stage_token_bytes};
 use dsk::calc::load::Split;
-use dsk::calc::vllm::{Runner, Server, VLLM_0_24, Weights, activation, load_bytes};
-use dsk::catalog::KvFormat;
+use dsk::calc::vllm::{Runner, Server, Weights, activation, load_bytes};
+use dsk::catalog::engine_memory::{EngineMemory, Overheads};
 use dsk::catalog::format::Storage;
 use dsk::catalog::shape::Shape;
+use dsk::catalog::{Catalog, KvFormat};
 use dsk::units::{Bytes, Tokens};
 use serde::Deserialize;
 
@@ -57,6 +58,19 @@ struct Peak {
 
 fn logs() -> Logs {
     toml::from_str(include_str!("data/vllm-logs.toml")).expect("logs")
+}
+
+fn overheads() -> Overheads {
+    let catalog = Catalog::load(&[]).expect("catalog");
+    let engines = catalog.engines().expect("engines");
+    let vllm = engines
+        .iter()
+        .find(|engine| engine.id == "vllm")
+        .expect("vLLM");
+    match &vllm.memory {
+        Some(EngineMemory::Vllm(overheads)) => overheads.clone(),
+        other => panic!("vLLM has {other:?}"),
+    }
 }
 
 fn shapes() -> BTreeMap<String, Shape> {
@@ -142,7 +156,7 @@ fn activation_peaks_are_vllms() {
             block_tokens: Tokens(16),
             runner: Runner::First,
         };
-        let ours = activation::peak(shape, &split, &server, &VLLM_0_24).gib();
+        let ours = activation::peak(shape, &split, &server, &overheads()).gib();
         let error = ours / log.gib - 1.0;
         println!(
             "{} tp {}: {ours:.3} against {} ({:+.2} %)",

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use dsk::calc::load::Split;
 use dsk::calc::vllm::budget::Model;
 use dsk::calc::vllm::{
-    Generation, Server, Stage, Usage, VLLM_0_24, Weights, block_tokens, cache_tokens, defaults,
-    runner, stages,
+    Generation, Server, Stage, Usage, Weights, block_tokens, cache_tokens, defaults, runner, stages,
 };
-use dsk::catalog::KvFormat;
+use dsk::catalog::engine_memory::{EngineMemory, Overheads};
 use dsk::catalog::format::{Scaled, Storage};
 use dsk::catalog::shape::Shape;
+use dsk::catalog::{Catalog, KvFormat};
 use dsk::units::{Bytes, Tokens, float};
 use serde::Deserialize;
 
@@ -51,6 +51,19 @@ fn cases() -> Vec<Case> {
     toml::from_str::<Cases>(include_str!("data/vllm-h200.toml"))
         .expect("cases")
         .case
+}
+
+fn overheads() -> Overheads {
+    let catalog = Catalog::load(&[]).expect("catalog");
+    let engines = catalog.engines().expect("engines");
+    let vllm = engines
+        .iter()
+        .find(|engine| engine.id == "vllm")
+        .expect("vLLM");
+    match &vllm.memory {
+        Some(EngineMemory::Vllm(overheads)) => overheads.clone(),
+        other => panic!("vLLM has {other:?}"),
+    }
 }
 
 fn shapes() -> BTreeMap<String, Shape> {
@@ -94,7 +107,7 @@ fn calculate(case: &Case) -> (Stage, Server) {
         split: Split::SINGLE,
         draft_layers: 0,
     };
-    (stages(&model, &server, &VLLM_0_24).remove(0), server)
+    (stages(&model, &server, &overheads()).remove(0), server)
 }
 
 fn off(ours: f64, theirs: f64) -> f64 {

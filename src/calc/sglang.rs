@@ -9,8 +9,9 @@ use super::load::{Load, Split};
 use super::memory::{HostParts, Memory, Parts, Step};
 use super::vllm::{load_bytes, weights_of};
 use crate::catalog::Basis;
+use crate::catalog::engine_memory::EngineMemory;
 use crate::catalog::shape::{Attention, Shape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::units::{Bytes, Tokens, count, float, whole};
 
 /// Bytes of one MiB.
@@ -19,14 +20,6 @@ const MIB: u64 = 1 << 20;
 const EXTRA_POSITIONS: u64 = 4;
 /// Bytes of one entry of the token map.
 const MAP_ENTRY: u64 = 4;
-/// What the context takes before the model is loaded, on one device of a single-device server.
-///
-/// Basis: nvidia-smi counted 126.16 GiB on an H200 whose vLLM 0.24 held 124.85 GiB of weights, cache and
-/// graphs and 0.24 GiB outside PyTorch; 0.6 GiB are the driver's and not in CUDA's total.
-const CONTEXT: Bytes = Bytes(480 * MIB);
-/// The same with communication: 139.80 GiB less the 137.90 that SGLang found free on eight H200s
-/// (SemiAnalysisAI/InferenceX issue 2128).
-const PARALLEL_CONTEXT: Bytes = Bytes(1945 * MIB);
 /// The formulas' source.
 const SOURCE: &str = "SGLang 0.5.23 arg_groups/memory_hook.py, mem_cache/kv_cache_configurator.py";
 
@@ -143,16 +136,24 @@ fn cache_request<'a>(load: &Load<'a>) -> CacheRequest<'a> {
     }
 }
 
-fn context_bytes(split: &Split) -> Bytes {
-    if split.tensor > 1 {
-        PARALLEL_CONTEXT
-    } else {
-        CONTEXT
+/// Bytes of the device context with the engine of `load`.
+///
+/// # Errors
+/// When the engine's entry does not say.
+pub(super) fn context_bytes(load: &Load<'_>) -> Result<Bytes> {
+    match load.engine.and_then(|engine| engine.memory.as_ref()) {
+        Some(EngineMemory::Context(context)) if load.split.tensor > 1 => {
+            Ok(context.parallel_context_bytes)
+        }
+        Some(EngineMemory::Context(context)) => Ok(context.context_bytes),
+        Some(EngineMemory::Vllm(_)) | None => Err(Error::Unanswerable(
+            "the catalog's engine lacks `memory` of the kind `context`".into(),
+        )),
     }
 }
 
 /// What of a device is free for activations and graphs once the pools are made.
-fn slack(load: &Load<'_>) -> Bytes {
+fn slack(load: &Load<'_>) -> Result<Bytes> {
     let shape = &load.model.shape;
     let chunk = load.options.batched_tokens;
     let device = load
@@ -160,11 +161,11 @@ fn slack(load: &Load<'_>) -> Bytes {
         .and_then(|hardware| hardware.smallest()?.usable)
         .map(|usable| usable.bytes);
     match device {
-        None => reserve(shape, None, &load.split, chunk),
+        None => Ok(reserve(shape, None, &load.split, chunk)),
         Some(device) => {
-            let free = device - context_bytes(&load.split);
+            let free = device - context_bytes(load)?;
             let fraction = static_fraction(shape, device, &load.split, chunk);
-            free - free.scale(fraction)
+            Ok(free - free.scale(fraction))
         }
     }
 }
@@ -180,7 +181,7 @@ pub fn pool_tokens(load: &Load<'_>) -> Result<Option<Tokens>> {
     let Some(device) = device else {
         return Ok(None);
     };
-    let fixed = context_bytes(&load.split) + slack(load) + fullest_weights(load)?;
+    let fixed = context_bytes(load)? + slack(load)? + fullest_weights(load)?;
     let each = token_bytes(load).0.max(1);
     let rest = device.bytes - fixed;
     let running = default_running(Tokens(rest.0 / each), load.context);
@@ -229,6 +230,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
     let sequences = load.sequences.div_ceil(replicas);
     let positions = load.context.0.saturating_mul(sequences);
     let stages = load.split.stages(load.model.shape.layers);
+    let (free, context) = (slack(load)?, context_bytes(load)?);
     let parts: Vec<Parts> = stage_weights(load)?
         .into_iter()
         .zip(&stages)
@@ -236,8 +238,8 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
             weights,
             kv_cache: stage_token_bytes(&request, layers) * positions
                 + token_map(load.context, sequences),
-            compute: slack(load),
-            runtime: context_bytes(&load.split),
+            compute: free,
+            runtime: context,
         })
         .collect();
     let first = parts.first().copied().unwrap_or_default();

@@ -4,6 +4,7 @@ use super::cache::expanded_token_bytes;
 use super::checkpoint::checkpoint_size;
 use super::load::Load;
 use super::memory::{HostParts, Memory, Parts, Step};
+use super::sglang::context_bytes;
 use super::tensors::{Section, tensors};
 use super::vllm::{Weights, weights_of};
 use super::weights::tensor_bytes;
@@ -16,10 +17,6 @@ use crate::units::{Bytes, Tokens};
 const HALF: u64 = 2;
 /// Bytes of one 32-bit number.
 const SINGLE: u64 = 4;
-/// The CUDA context with PyTorch's kernels.
-///
-/// Basis: as for SGLang on one device.
-const CONTEXT: Bytes = Bytes(480 << 20);
 /// The formulas' source.
 const SOURCE: &str = "Transformers 5 cache_utils.py, generation/utils.py, modeling_llama.py, modeling_deepseek_v3.py";
 
@@ -66,7 +63,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         weights: weights.share(devices),
         kv_cache: (each * positions).share(devices),
         compute: compute(shape, load.context, load.sequences),
-        runtime: CONTEXT,
+        runtime: context_bytes(load)?,
     };
     let step = |part, formula: String, bytes, basis| Step {
         part,

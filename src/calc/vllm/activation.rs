@@ -5,10 +5,10 @@
 //! `TritonExperts.workspace_shapes` in `fused_moe/experts/triton_moe.py`, `forward_impl` and
 //! `determine_chunked_prefill_workspace_size` in `layers/attention/mla_attention.py`.
 
-use super::overheads::Overheads;
 use super::server::{Runner, Server};
 use crate::calc::load::Split;
 use crate::calc::sharding::inner_widths;
+use crate::catalog::engine_memory::Overheads;
 use crate::catalog::shape::{Attention, FeedForward, Shape};
 use crate::units::{Bytes, Tokens};
 
@@ -24,8 +24,9 @@ const EXPANDED_TOKENS: u64 = 64 * 1024;
 pub fn peak(shape: &Shape, split: &Split, server: &Server, overheads: &Overheads) -> Bytes {
     let batch = server.batched_tokens;
     let workspace = expert_workspace(shape, split, batch);
-    let layer = layer_peak(shape, split, server, workspace) + overheads.layer_scratch;
-    let sampler = sampler_peak(shape, server, overheads) + workspace + overheads.sampler_scratch;
+    let layer = layer_peak(shape, split, server, workspace) + overheads.layer_scratch_bytes;
+    let sampler =
+        sampler_peak(shape, server, overheads) + workspace + overheads.sampler_scratch_bytes;
     layer.max(sampler)
 }
 

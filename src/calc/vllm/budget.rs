@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::load::{Weights, load_bytes};
-use super::overheads::Overheads;
 use super::server::{Runner, Server};
 use super::{activation, graphs};
 use crate::calc::cache::{Blocks, CacheRequest, blocks};
 use crate::calc::load::Split;
 use crate::catalog::KvFormat;
+use crate::catalog::engine_memory::Overheads;
 use crate::catalog::shape::Shape;
 use crate::units::{Bytes, Tokens, count};
 
@@ -101,9 +101,9 @@ fn stage(model: &Model, server: &Server, overheads: &Overheads, layers: &Range<u
         load: load_bytes(shape, &model.weights, split, layers),
         activation: activation::peak(shape, split, server, overheads),
         non_torch: if split.tensor > 1 {
-            overheads.non_torch_parallel
+            overheads.non_torch_parallel_bytes
         } else {
-            overheads.non_torch
+            overheads.non_torch_bytes
         },
         graphs,
         set_aside: match server.runner {

@@ -1,7 +1,7 @@
 //! CUDA graphs: which batch sizes vLLM captures, and what they take.
 
 use super::load::Weights;
-use super::overheads::Overheads;
+use crate::catalog::engine_memory::Overheads;
 use crate::catalog::shape::{Attention, Shape};
 use crate::units::Bytes;
 
@@ -30,8 +30,8 @@ pub fn bytes(
 ) -> Bytes {
     let mixed = sizes(sequences.saturating_mul(2));
     let decode = sizes(sequences.min(LARGEST));
-    let per_graph = overheads.graph_kernel * kernels(shape, weights, layers);
-    overheads.graph_pool + per_graph * (mixed + decode)
+    let per_graph = overheads.graph_kernel_bytes * kernels(shape, weights, layers);
+    overheads.graph_pool_bytes + per_graph * (mixed + decode)
 }
 
 /// Kernels of one decoding step in so many layers.

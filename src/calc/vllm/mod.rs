@@ -6,11 +6,11 @@ pub mod activation;
 pub mod budget;
 pub mod graphs;
 pub mod load;
-pub mod overheads;
 pub mod server;
 
 use super::load::Load;
 use super::memory::{HostParts, Memory, Parts, Step};
+use crate::catalog::engine_memory::{EngineMemory, Overheads};
 use crate::catalog::format::Storage;
 use crate::catalog::{Basis, Model};
 use crate::error::{Error, Result};
@@ -18,7 +18,6 @@ use crate::units::{Bytes, Tokens};
 
 pub use budget::{Stage, cache_tokens, stages};
 pub use load::{Weights, load_bytes};
-pub use overheads::{Overheads, VLLM_0_24};
 pub use server::{Generation, Runner, Server, Usage, block_tokens, defaults, runner};
 
 /// Where the formulas come from.
@@ -28,11 +27,23 @@ const SOURCE: &str =
 /// What vLLM may use of a device that CUDA counts as `usable`.
 #[must_use]
 pub fn budget(load: &Load<'_>, usable: Bytes) -> Bytes {
-    usable.scale(
-        load.options
-            .utilization
-            .unwrap_or(server::DEFAULT_UTILIZATION),
-    )
+    usable.scale(utilization(load))
+}
+
+/// The share of a device: what was asked for, else the engine's own.
+fn utilization(load: &Load<'_>) -> f64 {
+    let own = overheads(load).map_or(0.0, |overheads| overheads.default_utilization);
+    load.options.utilization.unwrap_or(own)
+}
+
+/// The constants of the engine of `load`.
+fn overheads<'a>(load: &Load<'a>) -> Result<&'a Overheads> {
+    match load.engine.and_then(|engine| engine.memory.as_ref()) {
+        Some(EngineMemory::Vllm(overheads)) => Ok(overheads),
+        Some(EngineMemory::Context(_)) | None => Err(Error::Unanswerable(
+            "the catalog's engine lacks `memory` of the kind `vllm`".into(),
+        )),
+    }
 }
 
 /// The tokens that the cache of all replicas holds; none without hardware.
@@ -43,7 +54,7 @@ pub fn pool_tokens(load: &Load<'_>) -> Result<Option<Tokens>> {
     let Some(server) = server_of(load) else {
         return Ok(None);
     };
-    let stages = stages(&model_of(load)?, &server, &VLLM_0_24);
+    let stages = stages(&model_of(load)?, &server, overheads(load)?);
     Ok(Some(
         cache_tokens(&stages, &server) * load.split.data.max(1),
     ))
@@ -55,7 +66,7 @@ pub fn pool_tokens(load: &Load<'_>) -> Result<Option<Tokens>> {
 /// When vLLM does not load the format.
 pub fn memory(load: &Load<'_>) -> Result<Memory> {
     let server = server_of(load).unwrap_or_else(|| server_on(load, Bytes::ZERO, None));
-    let stages = stages(&model_of(load)?, &server, &VLLM_0_24);
+    let stages = stages(&model_of(load)?, &server, overheads(load)?);
     let sequences = load.sequences.div_ceil(load.split.data.max(1));
     let parts: Vec<Parts> = stages
         .iter()
@@ -151,10 +162,7 @@ fn server_on(load: &Load<'_>, device: Bytes, capability: Option<&str>) -> Server
     let shape = &load.model.shape;
     Server {
         device,
-        utilization: load
-            .options
-            .utilization
-            .unwrap_or(server::DEFAULT_UTILIZATION),
+        utilization: utilization(load),
         longest: load.context,
         batched_tokens: Tokens(
             load.options

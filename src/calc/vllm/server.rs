@@ -60,11 +60,6 @@ pub struct Defaults {
     pub sequences: u64,
 }
 
-/// The default share of the device since vLLM 0.21; 0.9 before.
-///
-/// Source: `gpu_memory_utilization` in vLLM 0.24 `config/cache.py`.
-pub const DEFAULT_UTILIZATION: f64 = 0.92;
-
 /// The defaults for a device of so many bytes; an A100 counts as a small one whatever it holds.
 ///
 /// Source: `get_batch_defaults` in vLLM 0.24 `engine/arg_utils.py`.
