@@ -66,27 +66,69 @@ pub fn stage_token_bytes(request: &CacheRequest, layers: &Range<u32>) -> Bytes {
     layer_token_bytes(request.shape, request.kv, &request.split) * held
 }
 
-/// Bytes that one token takes with keys and values written out for every head, as Transformers keeps them.
+/// Bytes that a sequence of `context` takes on a device that holds `layers`, as SGLang keeps them.
+///
+/// V4 keeps a window of every layer and, in layers of its own, one entry for so many tokens.
+#[must_use]
+pub fn sequence_bytes(request: &CacheRequest, layers: &Range<u32>, context: Tokens) -> Bytes {
+    let Attention::Compressed(attention) = &request.shape.attention else {
+        return stage_token_bytes(request, layers) * context.0;
+    };
+    let entry = match request.kv {
+        KvFormat::Fp8 | KvFormat::Fp8DsMla => Bytes(hybrid::ENTRY),
+        KvFormat::F32
+        | KvFormat::F16
+        | KvFormat::Nvfp4DsMla
+        | KvFormat::Q8_0
+        | KvFormat::Q5_1
+        | KvFormat::Q5_0
+        | KvFormat::Q4_1
+        | KvFormat::Q4_0
+        | KvFormat::Iq4Nl => request.kv.bytes(Parameters(attention.head_size)),
+    };
+    let index = index_bytes(Some(attention.indexer));
+    let compressed: Bytes = layers
+        .clone()
+        .filter(|layer| attention.owns_entries(*layer))
+        .map(|layer| {
+            let entries = context.0.div_ceil(u64::from(attention.ratio(layer)).max(1));
+            let keys = if attention.owns_indexer(layer) {
+                index
+            } else {
+                Bytes::ZERO
+            };
+            (entry + keys) * entries
+        })
+        .sum();
+    let windows = crate::units::count(layers.len()) * attention.window_tokens.min(context.0);
+    compressed + entry * windows
+}
+
+/// Bytes that a sequence takes with keys and values written out for every head, as Transformers keeps them.
 ///
 /// Source: `DeepseekV3Attention.forward` in Transformers 5 `modeling_deepseek_v3.py`, which expands
 /// the latent before it updates the cache.
 #[must_use]
-pub fn expanded_token_bytes(shape: &Shape, kv: KvFormat) -> Bytes {
-    match &shape.attention {
-        Attention::Latent {
-            heads,
-            nope_size,
-            rope_size,
-            value_size,
-            ..
-        } => {
-            let width = nope_size + rope_size + value_size;
-            kv.bytes(Parameters(*heads) * width) * u64::from(shape.layers)
-        }
-        Attention::Grouped { .. } | Attention::Compressed(_) => {
-            layer_token_bytes(shape, kv, &Split::SINGLE) * u64::from(shape.layers)
-        }
+pub fn expanded_sequence_bytes(shape: &Shape, kv: KvFormat, context: Tokens) -> Bytes {
+    if let Attention::Latent {
+        heads,
+        nope_size,
+        rope_size,
+        value_size,
+        ..
+    } = &shape.attention
+    {
+        let width = nope_size + rope_size + value_size;
+        let token = kv.bytes(Parameters(*heads) * width) * u64::from(shape.layers);
+        return token * context.0;
     }
+    let request = CacheRequest {
+        shape,
+        kv,
+        split: Split::SINGLE,
+        draft_layers: 0,
+    };
+    sequence_bytes(&request, &(0..shape.layers), context)
 }
 
 /// How vLLM cuts a device's cache into blocks that sequences take one by one.
@@ -202,7 +244,7 @@ mod hybrid {
     /// Tokens in a page of a sliding window.
     const WINDOW_PAGE: u64 = 64;
     /// Bytes of one entry: 448 without position, 128 with, 8 of scales.
-    const ENTRY: u64 = 584;
+    pub(super) const ENTRY: u64 = 584;
     /// Pages are padded to a multiple of it, in bytes.
     const ALIGNMENT: u64 = 576;
     /// Tokens that a fine and a coarse entry stand for.
@@ -294,11 +336,65 @@ mod hybrid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Catalog;
+
+    fn request(shape: &Shape, kv: KvFormat) -> CacheRequest<'_> {
+        CacheRequest {
+            shape,
+            kv,
+            split: Split::SINGLE,
+            draft_layers: 0,
+        }
+    }
+
+    fn shape(name: &str) -> Shape {
+        let catalog = Catalog::load(&[]).expect("catalog");
+        catalog.model(name).expect("model").shape
+    }
 
     /// vllm-project/vllm#20665: 807,792 tokens took 12.13 GiB in the 14 layers of a stage.
     #[test]
     fn latent_attention_takes_576_numbers_a_token() {
-        let bytes = KvFormat::F16.bytes(Parameters(576)) * 14 * 807_792;
-        assert!((bytes.gib() - 12.13).abs() < 0.005, "{bytes}");
+        let shape = shape("deepseek-v2-lite");
+        let each = stage_token_bytes(&request(&shape, KvFormat::F16), &(0..14));
+        assert!(((each * 807_792).gib() - 12.13).abs() < 0.005, "{each}");
+        let written_out = expanded_sequence_bytes(&shape, KvFormat::F16, Tokens(1));
+        assert_eq!(written_out, Bytes(276_480));
+    }
+
+    /// 61 layers of 656 bytes and an index key of 132 (vLLM's `fp8_ds_mla` with the indexer's cache).
+    #[test]
+    fn sparse_latent_attention_adds_the_index_key() {
+        let shape = shape("deepseek-v3.2");
+        let each = stage_token_bytes(&request(&shape, KvFormat::Fp8DsMla), &(0..61));
+        assert_eq!(each, Bytes(48_068));
+    }
+
+    /// Reederey87/dgx-spark-2x-deepseek-v4-flash: 21,316,272,128 bytes report 2,948,751 tokens at 1M,
+    /// in a build two versions later; within a hundredth.
+    #[test]
+    fn v4_shares_one_pool_among_entries_windows_and_states() {
+        let shape = shape("deepseek-v4-flash-0731");
+        let drafts = CacheRequest {
+            draft_layers: 3,
+            ..request(&shape, KvFormat::Fp8DsMla)
+        };
+        let cut = blocks(&drafts, &(0..shape.layers), Tokens(256));
+        let fitting = cut.fitting(Bytes(21_316_272_128));
+        let tokens = cut.reported_tokens(fitting, Tokens(1 << 20), Tokens(8192));
+        let off = tokens.as_f64() / 2_948_751.0 - 1.0;
+        assert!(off.abs() < 0.01, "{tokens}");
+    }
+
+    #[test]
+    fn more_context_never_needs_fewer_blocks() {
+        let shape = shape("deepseek-v4-flash");
+        let cut = blocks(
+            &request(&shape, KvFormat::Fp8DsMla),
+            &(0..shape.layers),
+            Tokens(256),
+        );
+        let needed = |tokens| cut.needed(Tokens(tokens), Tokens(2048));
+        assert!((1..200).all(|step| needed(step * 97) <= needed(step * 97 + 97)));
     }
 }

@@ -4,7 +4,7 @@
 //! `reserve_for_graph_mb`), `arg_groups/cuda_graph_hook.py`, `mem_cache/kv_cache_configurator.py`
 //! (`_profile_available_bytes`, `resolve_max_num_reqs`).
 
-use super::cache::{CacheRequest, stage_token_bytes};
+use super::cache::{CacheRequest, sequence_bytes};
 use super::load::{Load, Split};
 use super::memory::{HostParts, Memory, Parts, Step};
 use super::vllm::{load_bytes, weights_of};
@@ -116,13 +116,13 @@ pub fn default_running(tokens: Tokens, context: Tokens) -> u64 {
     whole(wanted).clamp(2048, 4096).min(tokens.0 / 2)
 }
 
-/// Bytes of a token on the fullest stage.
-fn token_bytes(load: &Load<'_>) -> Bytes {
+/// Bytes of one sequence of the context on the fullest stage.
+fn fullest_sequence(load: &Load<'_>) -> Bytes {
     let request = cache_request(load);
     let stages = request.split.stages(request.shape.layers);
     stages
         .iter()
-        .map(|layers| stage_token_bytes(&request, layers))
+        .map(|layers| sequence_bytes(&request, layers, load.context))
         .max()
         .unwrap_or(Bytes::ZERO)
 }
@@ -182,7 +182,7 @@ pub fn pool_tokens(load: &Load<'_>) -> Result<Option<Tokens>> {
         return Ok(None);
     };
     let fixed = context_bytes(load)? + slack(load)? + fullest_weights(load)?;
-    let each = token_bytes(load).0.max(1);
+    let each = (fullest_sequence(load).0 / load.context.0.max(1)).max(1);
     let rest = device.bytes - fixed;
     let running = default_running(Tokens(rest.0 / each), load.context);
     let tokens = (rest - token_map(load.context, running)).0 / each;
@@ -228,7 +228,6 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
     let request = cache_request(load);
     let replicas = load.split.data.max(1);
     let sequences = load.sequences.div_ceil(replicas);
-    let positions = load.context.0.saturating_mul(sequences);
     let stages = load.split.stages(load.model.shape.layers);
     let (free, context) = (slack(load)?, context_bytes(load)?);
     let parts: Vec<Parts> = stage_weights(load)?
@@ -236,7 +235,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         .zip(&stages)
         .map(|(weights, layers)| Parts {
             weights,
-            kv_cache: stage_token_bytes(&request, layers) * positions
+            kv_cache: sequence_bytes(&request, layers, load.context) * sequences
                 + token_map(load.context, sequences),
             compute: free,
             runtime: context,
@@ -260,8 +259,8 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         step(
             "KV cache",
             format!(
-                "{positions} positions x {} bytes, and the map of {sequences} sequences x ({} + {EXTRA_POSITIONS}) x {MAP_ENTRY} bytes",
-                token_bytes(load).0,
+                "{sequences} sequences x {} bytes, and their map of ({} + {EXTRA_POSITIONS}) x {MAP_ENTRY} bytes each",
+                fullest_sequence(load).0,
                 load.context
             ),
             first.kv_cache,

@@ -1,6 +1,6 @@
 //! What Transformers keeps on a device: the checkpoint, a growing cache, one forward pass.
 
-use super::cache::expanded_token_bytes;
+use super::cache::expanded_sequence_bytes;
 use super::checkpoint::checkpoint_size;
 use super::load::Load;
 use super::memory::{HostParts, Memory, Parts, Step};
@@ -56,12 +56,11 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
             .filter_map(|tensor| tensor_bytes(tensor, load.format))
             .sum(),
     };
-    let each = expanded_token_bytes(shape, load.kv);
-    let positions = load.context.0.saturating_mul(load.sequences);
+    let each = expanded_sequence_bytes(shape, load.kv, load.context);
     let devices = load.split.devices().max(1);
     let parts = Parts {
         weights: weights.share(devices),
-        kv_cache: (each * positions).share(devices),
+        kv_cache: (each * load.sequences).share(devices),
         compute: compute(shape, load.context, load.sequences),
         runtime: context_bytes(load)?,
     };
@@ -81,7 +80,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         ),
         step(
             "KV cache",
-            format!("{positions} positions x {} bytes", each.0),
+            format!("{} sequences x {} bytes", load.sequences, each.0),
             parts.kv_cache,
             Basis::Exact,
         ),
