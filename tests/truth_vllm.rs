@@ -7,13 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use dsk::calc::load::Split;
+use dsk::calc::hardware::{Device, Hardware};
+use dsk::calc::load::{Load, Options, Split};
 use dsk::calc::vllm::budget::Model;
 use dsk::calc::vllm::{
-    Generation, Server, Stage, Usage, Weights, block_tokens, cache_tokens, defaults, runner, stages,
+    self, Generation, Server, Stage, Usage, Weights, block_tokens, cache_tokens, defaults, runner,
+    stages,
 };
 use dsk::catalog::engine_memory::{EngineMemory, Overheads};
-use dsk::catalog::format::{Scaled, Storage};
+use dsk::catalog::format::{Format, Scaled, Storage};
 use dsk::catalog::shape::Shape;
 use dsk::catalog::{Catalog, KvFormat};
 use dsk::units::{Bytes, Tokens, float};
@@ -170,5 +172,61 @@ fn graphs_are_near_vllms() {
             error * 100.0
         );
         assert!(error.abs() <= GRAPHS_TOLERANCE, "{}", case.id);
+    }
+}
+
+/// The same figures through the door that the program uses, and a cache that fits to the last block.
+#[test]
+fn a_load_on_the_catalogs_h200_has_vllms_tokens() {
+    let catalog = Catalog::load(&[]).expect("catalog");
+    let find = |id: &str| {
+        catalog
+            .engines()
+            .expect("engines")
+            .iter()
+            .find(|engine| engine.id == id)
+    };
+    let gpus = catalog.gpus().expect("gpus");
+    let h200 = gpus.iter().find(|gpu| gpu.id == "h200-sxm").expect("H200");
+    let bare = &catalog.defaults().expect("defaults").bare_memory;
+    let hardware = Hardware::of(&Device::of(h200, None, bare).expect("device"), 1);
+    let format: Format = toml::from_str(
+        "id = 'bf16'\nname = 'BF16'\nabout = ''\nbits = 16\nengines = []\nsource = ''\nstorage = { kind = 'plain' }",
+    )
+    .expect("format");
+    for case in cases().iter().filter(|case| case.weight_format == "bf16") {
+        let model = catalog.model(&case.model).expect("model");
+        let load = Load {
+            model: &model,
+            format: &format,
+            kv: KvFormat::F16,
+            context: Tokens(case.max_model_len),
+            sequences: 1,
+            engine: find("vllm"),
+            hardware: Some(&hardware),
+            split: Split::SINGLE,
+            options: Options {
+                utilization: Some(case.gpu_memory_utilization),
+                batched_tokens: Some(case.max_num_batched_tokens),
+                ..Options::default()
+            },
+        };
+        let tokens = vllm::pool_tokens(&load).expect("tokens").expect("hardware");
+        let error = off(float(tokens.0), float(case.kv_cache_tokens));
+        println!(
+            "{} {tokens} against {} ({:+.3} %)",
+            case.id,
+            case.kv_cache_tokens,
+            error * 100.0
+        );
+        assert!(error.abs() <= CACHE_TOLERANCE, "{}", case.id);
+        let usable = hardware.devices[0].usable.expect("usable").bytes;
+        let total = |context| {
+            let load = Load { context, ..load };
+            vllm::memory(&load).expect("memory").fullest().total()
+        };
+        let budget = vllm::budget(&load, usable);
+        assert!(total(tokens) <= budget, "{}", case.id);
+        assert!(total(Tokens(tokens.0 + 1)) > budget, "{}", case.id);
     }
 }
