@@ -1,10 +1,15 @@
 //! The calculator: pure functions from shapes, formats and hardware to bytes and seconds.
 
+pub mod cache;
 pub mod checkpoint;
 pub mod hardware;
 pub mod load;
 pub mod memory;
 pub mod rule;
+pub mod sglang;
+pub mod sharding;
 pub mod tensors;
 pub mod tier;
+pub mod transformers;
+pub mod vllm;
 pub mod weights;

@@ -20,7 +20,9 @@ pub fn tier(tiers: &[Tier], parameters: Parameters) -> Option<&Tier> {
 pub fn latency_in_format(tier: &Tier, claim: Option<&FormatClaim>, share: f64) -> f64 {
     let latency = crate::units::float(tier.latency_ms);
     match claim.and_then(|claim| Some((claim.times_smaller?, claim.times_faster?))) {
-        Some((smaller, faster)) if smaller > 1.0 => latency * share.powf(faster.ln() / smaller.ln()),
+        Some((smaller, faster)) if smaller > 1.0 => {
+            latency * share.powf(faster.ln() / smaller.ln())
+        }
         _ => latency,
     }
 }

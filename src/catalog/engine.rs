@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::engine_memory::EngineMemory;
 use super::entry::Entry;
 use super::gpu::{GpuKind, Vendor};
 
@@ -36,6 +37,9 @@ pub struct Engine {
     /// What a process of it takes on a device before anything is loaded, where that is no part of its budget.
     #[serde(default)]
     pub runtime: Option<Runtime>,
+    /// The constants of its memory model.
+    #[serde(default)]
+    pub memory: Option<EngineMemory>,
     /// Where the facts come from.
     pub source: String,
 }

@@ -4,6 +4,7 @@ pub mod basis;
 mod check;
 pub mod defaults;
 pub mod engine;
+pub mod engine_memory;
 pub mod entry;
 mod files;
 pub mod find;

@@ -149,6 +149,7 @@ pub fn model_of_release(release: &Release) -> Result<Model> {
             .native
             .clone()
             .unwrap_or_else(|| ASSUMED_NATIVE.to_owned()),
+        storage: release.storage.clone(),
         checkpoint: repository(release, Match::Exact),
         licence: release.licence.clone(),
     })
