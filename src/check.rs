@@ -63,7 +63,11 @@ impl fmt::Display for Failure {
         match (self.limit, self.actual) {
             (Limit::Bytes(limit), Limit::Bytes(actual)) => {
                 let short_by = self.short_by.unwrap_or(actual - limit);
-                write!(out, "{}: needs {actual}, {limit} there: short by {short_by} ({} bytes)", self.demand, short_by.0)?;
+                write!(
+                    out,
+                    "{}: needs {actual}, {limit} there: short by {short_by} ({} bytes)",
+                    self.demand, short_by.0
+                )?;
             }
             (Limit::Number(limit), Limit::Number(actual)) => {
                 write!(out, "{}: {actual} where {limit} is asked for", self.demand)?;
@@ -119,11 +123,21 @@ pub fn check(catalog: &Catalog, request: &Request, demands: CheckDemands) -> Res
         format: request.format.id.clone(),
         engine: request.engine.as_ref().map(|engine| engine.id.clone()),
         failures,
-        notes: request.notes.iter().chain(&found.memory.notes).cloned().collect(),
+        notes: request
+            .notes
+            .iter()
+            .chain(&found.memory.notes)
+            .cloned()
+            .collect(),
     })
 }
 
-fn check_tier(catalog: &Catalog, request: &Request, demands: CheckDemands, failures: &mut Vec<Failure>) -> Result<()> {
+fn check_tier(
+    catalog: &Catalog,
+    request: &Request,
+    demands: CheckDemands,
+    failures: &mut Vec<Failure>,
+) -> Result<()> {
     let tiers = &catalog.defaults()?.tiers;
     let Some(tier) = tier(tiers, parameters(&request.model.shape).main) else {
         return Ok(());
@@ -143,8 +157,15 @@ fn check_tier(catalog: &Catalog, request: &Request, demands: CheckDemands, failu
             number("accuracy in per cent", limit, expected);
         }
     }
-    if let Some(limit) = demands.max_latency_ms.filter(|limit| tier.latency_ms > *limit) {
-        number("latency of the tier in ms", crate::units::float(limit), crate::units::float(tier.latency_ms));
+    if let Some(limit) = demands
+        .max_latency_ms
+        .filter(|limit| tier.latency_ms > *limit)
+    {
+        number(
+            "latency of the tier in ms",
+            crate::units::float(limit),
+            crate::units::float(tier.latency_ms),
+        );
     }
     Ok(())
 }

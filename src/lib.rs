@@ -1,9 +1,18 @@
 //! Which DeepSeek model, in which precision, fits and serves best on which hardware, and what to run.
 //!
-//! The layers, each naming only those before it: `units`, `error`, `catalog`, `calc`.
+//! The layers, each naming only those before it: `units`, `error`, `catalog`, `calc`, `request`, then
+//! the answers (`recommend`, `check`, `quantize`, `migrate`, `listing`), `deploy`, `render`, `cli`.
 
 pub mod calc;
 pub mod catalog;
+pub mod check;
+pub mod cli;
+pub mod deploy;
 pub mod error;
+pub mod listing;
+pub mod migrate;
+pub mod quantize;
+pub mod recommend;
+pub mod render;
 pub mod request;
 pub mod units;

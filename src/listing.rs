@@ -29,8 +29,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of lists.
-    pub const ALL: [Self; 6] =
-        [Self::Variants, Self::Models, Self::Gpus, Self::Formats, Self::Engines, Self::Scenarios];
+    pub const ALL: [Self; 6] = [
+        Self::Variants,
+        Self::Models,
+        Self::Gpus,
+        Self::Formats,
+        Self::Engines,
+        Self::Scenarios,
+    ];
 
     /// The word for it, which is also its folder.
     #[must_use]
@@ -94,7 +100,10 @@ fn variant(entry: &Variant) -> (String, String) {
         Match::Exact => "is",
         Match::Nearest => "nearest",
     };
-    (format!("{} ({})", entry.names.english, entry.names.chinese), format!("{matching} {}", entry.checkpoint.model))
+    (
+        format!("{} ({})", entry.names.english, entry.names.chinese),
+        format!("{matching} {}", entry.checkpoint.model),
+    )
 }
 
 fn release(entry: &Release) -> (String, String) {
@@ -102,7 +111,11 @@ fn release(entry: &Release) -> (String, String) {
         Some(shape) => {
             let counted = parameters(shape);
             let window = shape.window_tokens / 1024;
-            format!("{:.1} B, {:.1} B active, {window}k window", counted.main.billions(), counted.active.billions())
+            format!(
+                "{:.1} B, {:.1} B active, {window}k window",
+                counted.main.billions(),
+                counted.active.billions()
+            )
         }
         None => "configuration not public".to_owned(),
     };
@@ -111,7 +124,10 @@ fn release(entry: &Release) -> (String, String) {
 
 fn gpu(entry: &Gpu) -> (String, String) {
     let bandwidth = float(entry.memory.bandwidth_bytes_per_second) / 1e9;
-    (entry.name.clone(), format!("{}, {bandwidth:.0} GB/s", size(&entry.memory)))
+    (
+        entry.name.clone(),
+        format!("{}, {bandwidth:.0} GB/s", size(&entry.memory)),
+    )
 }
 
 /// The memory on the box, or what a processor's channels are.
@@ -127,15 +143,24 @@ fn size(memory: &GpuMemory) -> String {
 }
 
 fn format(entry: &Format) -> (String, String) {
-    (entry.name.clone(), format!("{} bits; {}", entry.bits, entry.engines.join(", ")))
+    (
+        entry.name.clone(),
+        format!("{} bits; {}", entry.bits, entry.engines.join(", ")),
+    )
 }
 
 fn engine(entry: &Engine) -> (String, String) {
-    (entry.name.clone(), format!("checked against {}", entry.version))
+    (
+        entry.name.clone(),
+        format!("checked against {}", entry.version),
+    )
 }
 
 fn scenario(entry: &Scenario) -> (String, String) {
-    (entry.name.clone(), format!("{} tokens x {}", entry.context_tokens, entry.sequences))
+    (
+        entry.name.clone(),
+        format!("{} tokens x {}", entry.context_tokens, entry.sequences),
+    )
 }
 
 /// An entry found by name in any kind, with its file's content.

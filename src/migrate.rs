@@ -61,7 +61,10 @@ pub fn facts(catalog: &Catalog, model: &Model) -> Result<Vec<(&'static str, Stri
     let bytes = native_weights(catalog, model)?;
     Ok(vec![
         ("parameters", format!("{:.2} B", counted.main.billions())),
-        ("active parameters", format!("{:.2} B", counted.active.billions())),
+        (
+            "active parameters",
+            format!("{:.2} B", counted.active.billions()),
+        ),
         ("architecture", format!("{:?}", shape.architecture)),
         ("attention", shape.attention.summary()),
         ("layers", shape.layers.to_string()),
@@ -70,9 +73,21 @@ pub fn facts(catalog: &Catalog, model: &Model) -> Result<Vec<(&'static str, Stri
         ("window (tokens)", shape.window_tokens.to_string()),
         ("native format", model.native.clone()),
         ("weights as shipped", bytes.to_string()),
-        ("tier latency (claimed)", tier.map_or_else(String::new, |tier| format!("{} ms", tier.latency_ms))),
-        ("tier accuracy (claimed)", tier.map_or_else(String::new, |tier| tier.accuracy.to_string())),
-        ("licence", model.licence.clone().unwrap_or_else(|| "not found".to_owned())),
+        (
+            "tier latency (claimed)",
+            tier.map_or_else(String::new, |tier| format!("{} ms", tier.latency_ms)),
+        ),
+        (
+            "tier accuracy (claimed)",
+            tier.map_or_else(String::new, |tier| tier.accuracy.to_string()),
+        ),
+        (
+            "licence",
+            model
+                .licence
+                .clone()
+                .unwrap_or_else(|| "not found".to_owned()),
+        ),
     ])
 }
 
@@ -98,7 +113,9 @@ fn same_shape(from: &Model, to: &Model) -> Parameters {
             .map(|other| {
                 let start = tensor.layers.start.max(other.layers.start);
                 let end = tensor.layers.end.min(other.layers.end);
-                tensor.each() * tensor.copies.min(other.copies) * u64::from(end.saturating_sub(start))
+                tensor.each()
+                    * tensor.copies.min(other.copies)
+                    * u64::from(end.saturating_sub(start))
             })
             .sum()
     };
@@ -113,8 +130,11 @@ fn same_shape(from: &Model, to: &Model) -> Parameters {
 fn rules(from: &Model, to: &Model) -> Vec<String> {
     let mut rules = Vec::new();
     match (from.id.as_str(), to.id.as_str()) {
-        ("1.3b", "6.7b") => rules.push("1.3B to 6.7B: retrain the embedding layer (claimed by the article)".to_owned()),
-        ("6.7b", "13b") => rules.push("6.7B to 13B: fine-tune progressively (claimed by the article)".to_owned()),
+        ("1.3b", "6.7b") => rules
+            .push("1.3B to 6.7B: retrain the embedding layer (claimed by the article)".to_owned()),
+        ("6.7b", "13b") => {
+            rules.push("6.7B to 13B: fine-tune progressively (claimed by the article)".to_owned())
+        }
         _ => {}
     }
     let ratio = parameters(&to.shape).main.as_f64() / parameters(&from.shape).main.as_f64();
@@ -131,7 +151,10 @@ fn advice(from: &Model, to: &Model, same_shape: Parameters) -> Vec<String> {
     if same_shape == Parameters::ZERO {
         advice.push("no tensor has the same role and shape: nothing can be carried over, start from the target's own weights".to_owned());
     } else if from.shape == to.shape {
-        advice.push("the shapes are the same: adapters and optimizer states fit, the weights differ".to_owned());
+        advice.push(
+            "the shapes are the same: adapters and optimizer states fit, the weights differ"
+                .to_owned(),
+        );
     } else {
         let share = same_shape.as_f64() / parameters(&to.shape).main.as_f64() * 100.0;
         advice.push(format!(
@@ -142,10 +165,16 @@ fn advice(from: &Model, to: &Model, same_shape: Parameters) -> Vec<String> {
         advice.push("the vocabularies differ: tokenize again, and do not carry token ids, caches or embeddings over".to_owned());
     }
     if to.shape.window_tokens < from.shape.window_tokens {
-        advice.push(format!("the window shrinks to {} tokens: cut or summarise longer prompts", to.shape.window_tokens));
+        advice.push(format!(
+            "the window shrinks to {} tokens: cut or summarise longer prompts",
+            to.shape.window_tokens
+        ));
     }
     if to.native != from.native {
-        advice.push(format!("the checkpoint ships in {} instead of {}", to.native, from.native));
+        advice.push(format!(
+            "the checkpoint ships in {} instead of {}",
+            to.native, from.native
+        ));
     }
     advice
 }

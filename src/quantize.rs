@@ -33,7 +33,10 @@ pub fn quantize(catalog: &Catalog, model: &Model) -> Result<Vec<Quantized>> {
             continue;
         }
         let engine = format.engines.first().map(String::as_str);
-        let engine = catalog.engines()?.iter().find(|candidate| engine == Some(candidate.id.as_str()));
+        let engine = catalog
+            .engines()?
+            .iter()
+            .find(|candidate| engine == Some(candidate.id.as_str()));
         let Ok(bytes) = weights(model, format, engine) else {
             continue;
         };
@@ -45,12 +48,19 @@ pub fn quantize(catalog: &Catalog, model: &Model) -> Result<Vec<Quantized>> {
             make: format.make.as_deref().map(|make| filled(make, model)),
         });
     }
-    rows.sort_by(|one, two| two.weights.cmp(&one.weights).then(one.format.id.cmp(&two.format.id)));
+    rows.sort_by(|one, two| {
+        two.weights
+            .cmp(&one.weights)
+            .then(one.format.id.cmp(&two.format.id))
+    });
     Ok(rows)
 }
 
 fn filled(make: &str, model: &Model) -> String {
-    let repo = model.checkpoint.as_ref().map_or(model.id.as_str(), |weights| weights.repo.as_str());
+    let repo = model
+        .checkpoint
+        .as_ref()
+        .map_or(model.id.as_str(), |weights| weights.repo.as_str());
     let name = repo.rsplit('/').next().unwrap_or(repo);
     make.replace("{repo}", repo).replace("{name}", name)
 }

@@ -120,7 +120,9 @@ pub fn capacity(load: &Load<'_>) -> Result<Option<Capacity>> {
         })
     };
     let largest_context = largest(load.sequences)?;
-    let sequences = self::largest(MOST_SEQUENCES, |sequences| fits(&Load { sequences, ..*load }))?;
+    let sequences = self::largest(MOST_SEQUENCES, |sequences| {
+        fits(&Load { sequences, ..*load })
+    })?;
     let pool = match load.engine.map(|engine| engine.allocator) {
         Some(Allocator::Vllm) => vllm::pool_tokens(load)?,
         Some(Allocator::Sglang) => sglang::pool_tokens(load)?,

@@ -80,6 +80,16 @@ pub struct Step {
     pub source: String,
 }
 
+/// What a memory answer covers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything that an engine allocates.
+    #[default]
+    Engine,
+    /// Weights and cache alone: without an engine nothing is known of buffers.
+    Checkpoint,
+}
+
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
@@ -87,6 +97,8 @@ pub struct Memory {
     pub devices: Vec<Parts>,
     /// What stays on the host.
     pub host: HostParts,
+    /// What the figures cover.
+    pub scope: Scope,
     /// How the total is known: the weakest of the parts.
     pub basis: Basis,
     /// How each part came about.

@@ -1,10 +1,14 @@
 //! The calculator: pure functions from shapes, formats and hardware to bytes and seconds.
 
+pub mod ability;
 pub mod cache;
 pub mod checkpoint;
+pub mod estimate;
 pub mod hardware;
+pub mod llama_cpp;
 pub mod load;
 pub mod memory;
+pub mod plain;
 pub mod rule;
 pub mod sglang;
 pub mod sharding;

@@ -1,16 +1,16 @@
 //! The plain checkpoint and its cache, with no engine around them.
 
-use super::cache::layer_token_bytes;
+use super::cache::{self, CacheRequest};
 use super::checkpoint::checkpoint_size;
 use super::load::{Load, Split};
-use super::memory::{HostParts, Memory, Parts, Step};
+use super::memory::{HostParts, Memory, Parts, Scope, Step};
 use super::tensors::{Section, tensors};
 use super::weights::tensor_bytes;
 use crate::catalog::KvFormat;
 use crate::catalog::format::Storage;
-use crate::catalog::shape::Attention;
+use crate::catalog::shape::{Attention, Shape};
 use crate::error::{Error, Result};
-use crate::units::{Bytes, Parameters};
+use crate::units::{Bytes, Parameters, Tokens};
 
 /// Weights and cache of the checkpoint; nothing is known of buffers without an engine.
 ///
@@ -18,17 +18,18 @@ use crate::units::{Bytes, Parameters};
 /// When the format is a GGUF mix, which only llama.cpp holds.
 pub fn memory(load: &Load<'_>) -> Result<Memory> {
     let weights = weights(load)?;
-    let per_token = token_bytes(load);
-    let kv_cache = per_token * load.context.0 * load.sequences;
+    let sequence = sequence_bytes(&load.model.shape, load.kv, load.context);
+    let kv_cache = sequence * load.sequences;
     let basis = load.model.basis;
     let steps = vec![
         weights_step(load, weights),
         Step {
             part: "KV cache",
-            formula: cache_formula(load, per_token),
+            formula: cache_formula(load, sequence),
             bytes: kv_cache,
             basis,
-            source: "the keys and values that the model's attention reads (its configuration)".to_owned(),
+            source: "the keys and values that the model's attention reads (its configuration)"
+                .to_owned(),
         },
     ];
     let parts = Parts {
@@ -37,6 +38,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         ..Parts::default()
     };
     Ok(Memory {
+        scope: Scope::Checkpoint,
         devices: vec![parts],
         host: HostParts::default(),
         basis,
@@ -68,26 +70,49 @@ fn weights(load: &Load<'_>) -> Result<Bytes> {
 }
 
 fn weights_step(load: &Load<'_>, weights: Bytes) -> Step {
-    let stored: Parameters = tensors(&load.model.shape).iter().map(super::tensors::Tensor::parameters).sum();
+    let stored: Parameters = tensors(&load.model.shape)
+        .iter()
+        .map(super::tensors::Tensor::parameters)
+        .sum();
     Step {
         part: "weights",
-        formula: format!("{} parameters in {}, tensor by tensor", stored.0, load.format.name),
+        formula: format!(
+            "{} parameters in {}, tensor by tensor",
+            stored.0, load.format.name
+        ),
         bytes: weights,
         basis: load.model.basis,
         source: load.format.source.clone(),
     }
 }
 
-/// Bytes of one token in all layers, as attention needs them: the latent where there is one.
-fn token_bytes(load: &Load<'_>) -> Bytes {
-    layer_token_bytes(&load.model.shape, load.kv, &Split::SINGLE) * u64::from(load.model.shape.layers)
+/// Bytes that one sequence of `context` caches in all layers, as attention needs them: the latent
+/// where there is one, a window and compressed entries in V4.
+#[must_use]
+pub fn sequence_bytes(shape: &Shape, kv: KvFormat, context: Tokens) -> Bytes {
+    let request = CacheRequest {
+        shape,
+        kv,
+        split: Split::SINGLE,
+        draft_layers: 0,
+    };
+    cache::sequence_bytes(&request, &(0..shape.layers), context)
 }
 
-fn cache_formula(load: &Load<'_>, per_token: Bytes) -> String {
-    format!(
-        "{} sequences x {} tokens x {} bytes per token",
-        load.sequences, load.context, per_token.0
-    )
+fn cache_formula(load: &Load<'_>, sequence: Bytes) -> String {
+    let (sequences, context) = (load.sequences, load.context);
+    match &load.model.shape.attention {
+        Attention::Compressed(_) => {
+            format!(
+                "{sequences} sequences x {} bytes for {context} tokens: a window and compressed entries",
+                sequence.0
+            )
+        }
+        Attention::Grouped { .. } | Attention::Latent { .. } => format!(
+            "{sequences} sequences x {context} tokens x {} bytes per token",
+            sequence.0 / context.0.max(1)
+        ),
+    }
 }
 
 /// What the same cache would take with keys and values for every head, for latent attention.
@@ -97,11 +122,8 @@ pub fn expanded_note(load: &Load<'_>) -> Option<String> {
     let Attention::Latent { heads, .. } = &shape.attention else {
         return None;
     };
-    let latent = token_bytes(&Load {
-        kv: KvFormat::F16,
-        ..*load
-    });
-    let expanded = super::cache::expanded_token_bytes(shape, KvFormat::F16);
+    let latent = sequence_bytes(shape, KvFormat::F16, Tokens(1));
+    let expanded = cache::expanded_sequence_bytes(shape, KvFormat::F16, Tokens(1));
     Some(format!(
         "latent attention caches {} bytes per token in 16 bits; keys and values of all {heads} heads would take {}",
         latent.0, expanded.0

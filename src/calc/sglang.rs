@@ -6,7 +6,7 @@
 
 use super::cache::{CacheRequest, sequence_bytes};
 use super::load::{Load, Split};
-use super::memory::{HostParts, Memory, Parts, Step};
+use super::memory::{HostParts, Memory, Parts, Scope, Step};
 use super::vllm::{load_bytes, weights_of};
 use crate::catalog::Basis;
 use crate::catalog::engine_memory::EngineMemory;
@@ -284,6 +284,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         .flat_map(|parts| (0..load.split.tensor.max(1)).map(|_| *parts))
         .collect();
     Ok(Memory {
+        scope: Scope::Engine,
         devices,
         host: HostParts::default(),
         basis: Basis::Modelled.and(load.model.basis),

@@ -3,7 +3,7 @@
 use super::cache::expanded_sequence_bytes;
 use super::checkpoint::checkpoint_size;
 use super::load::Load;
-use super::memory::{HostParts, Memory, Parts, Step};
+use super::memory::{HostParts, Memory, Parts, Scope, Step};
 use super::sglang::context_bytes;
 use super::tensors::{Section, tensors};
 use super::vllm::{Weights, weights_of};
@@ -98,6 +98,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         ),
     ];
     Ok(Memory {
+        scope: Scope::Engine,
         devices: (0..devices).map(|_| parts).collect(),
         host: HostParts::default(),
         basis: Basis::Modelled.and(load.model.basis),

@@ -4,8 +4,9 @@ use super::entry::{Entry, normalized};
 use crate::error::{Error, Result};
 
 /// Vendor words that people put before a device's name or leave out.
-const VENDOR_WORDS: [&str; 9] = [
-    "nvidia", "amd", "intel", "apple", "huawei", "geforce", "radeon", "instinct", "tesla",
+const VENDOR_WORDS: [&str; 10] = [
+    "deepseek", "nvidia", "amd", "intel", "apple", "huawei", "geforce", "radeon", "instinct",
+    "tesla",
 ];
 
 /// The entry that `name` means: its id before any other name, as written before as normalised.

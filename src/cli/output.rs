@@ -13,7 +13,10 @@ const WIDEST: u16 = 120;
 /// Writes data; a reader that went away is no error.
 pub(super) fn data(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
@@ -30,14 +33,21 @@ pub(super) fn complain(kind: &str, message: &str) {
 pub(super) fn usage(error: &clap::Error) -> Exit {
     // A closed pipe is no error here either.
     let _ = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Answered }
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Answered
+    }
 }
 
 /// The width and style of stdout.
 pub(super) fn layout() -> Layout {
     let terminal = std::io::stdout().is_terminal();
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0).filter(|_| terminal);
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let width = terminal_size::terminal_size()
+        .map(|(width, _)| width.0)
+        .filter(|_| terminal);
+    let set =
+        |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     Layout {
         width: width.unwrap_or(PIPE_WIDTH).clamp(40, WIDEST),
         styled: !set("NO_COLOR") && (terminal || set("CLICOLOR_FORCE")),

@@ -14,11 +14,17 @@ pub(super) fn tokens(text: &str) -> Result<u64, String> {
     if digits.is_empty() || !digits.chars().all(|digit| digit.is_ascii_digit()) {
         return Err(expected());
     }
-    let tokens = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    let tokens = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor));
     match tokens {
         Some(0) => Err("must be at least 1".to_owned()),
         Some(tokens) if tokens <= crate::request::MOST_TOKENS => Ok(tokens),
-        _ => Err(format!("is more than the {} tokens that are calculated at most", crate::request::MOST_TOKENS)),
+        _ => Err(format!(
+            "is more than the {} tokens that are calculated at most",
+            crate::request::MOST_TOKENS
+        )),
     }
 }
 
@@ -35,7 +41,11 @@ pub(super) fn positive(text: &str) -> Result<u64, String> {
 /// Gigabytes: `12`, `12gb`, `24GiB`, `7.5`.
 pub(super) fn gigabytes(text: &str) -> Result<f64, String> {
     let lower = text.trim().to_lowercase();
-    let digits = lower.trim_end_matches("gib").trim_end_matches("gb").trim_end_matches('g').trim();
+    let digits = lower
+        .trim_end_matches("gib")
+        .trim_end_matches("gb")
+        .trim_end_matches('g')
+        .trim();
     match digits.parse::<f64>() {
         Ok(size) if size.is_finite() && size > 0.0 => Ok(size),
         Ok(_) => Err("must be above 0".to_owned()),
@@ -70,7 +80,9 @@ pub(super) fn milliseconds(text: &str) -> Result<u64, String> {
         (lower.as_str(), 1.0)
     };
     match digits.trim().parse::<f64>() {
-        Ok(time) if time.is_finite() && time > 0.0 => Ok(crate::units::whole((time * factor).round())),
+        Ok(time) if time.is_finite() && time > 0.0 => {
+            Ok(crate::units::whole((time * factor).round()))
+        }
         _ => Err("expected a time such as 120ms".to_owned()),
     }
 }
@@ -88,7 +100,16 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["0", "-1", "", "k", "1e30", "999999999999999999999999999999", "32kk", "17179869184m"] {
+        for text in [
+            "0",
+            "-1",
+            "",
+            "k",
+            "1e30",
+            "999999999999999999999999999999",
+            "32kk",
+            "17179869184m",
+        ] {
             assert!(tokens(text).is_err(), "{text}");
         }
     }

@@ -27,7 +27,11 @@ pub struct Launch<'a> {
 /// The command, for a POSIX shell; what comes from outside is quoted.
 #[must_use]
 pub fn command(launch: &Launch<'_>) -> String {
-    let repo = launch.model.checkpoint.as_ref().map_or(launch.model.id.as_str(), |weights| weights.repo.as_str());
+    let repo = launch
+        .model
+        .checkpoint
+        .as_ref()
+        .map_or(launch.model.id.as_str(), |weights| weights.repo.as_str());
     match (launch.engine.allocator, launch.engine.id.as_str()) {
         (Allocator::LlamaCpp, "ollama") => ollama(launch, repo),
         (Allocator::LlamaCpp, _) => llama_server(launch, repo),
@@ -66,11 +70,17 @@ fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
     }
     let mix = mix(launch.format);
     match gguf(launch) {
-        Some(converted) => format!("llama-server -hf {} {settings}", quoted(&format!("{converted}:{mix}"))),
+        Some(converted) => format!(
+            "llama-server -hf {} {settings}",
+            quoted(&format!("{converted}:{mix}"))
+        ),
         None => {
             let name = repo.rsplit('/').next().unwrap_or(repo);
-            let (folder, whole, small) =
-                (quoted(name), quoted(&format!("{name}-F16.gguf")), quoted(&format!("{name}-{mix}.gguf")));
+            let (folder, whole, small) = (
+                quoted(name),
+                quoted(&format!("{name}-F16.gguf")),
+                quoted(&format!("{name}-{mix}.gguf")),
+            );
             format!(
                 "hf download {} --local-dir {folder} && python convert_hf_to_gguf.py {folder} --outtype f16 --outfile {whole} && llama-quantize {whole} {small} {mix} && llama-server -m {small} {settings}",
                 quoted(repo)
@@ -100,7 +110,11 @@ fn vllm(launch: &Launch<'_>, repo: &str) -> String {
     if launch.kv == KvFormat::Fp8 {
         command.push_str(" --kv-cache-dtype fp8");
     }
-    for (flag, parts) in [("tensor", launch.split.tensor), ("pipeline", launch.split.pipeline), ("data", launch.split.data)] {
+    for (flag, parts) in [
+        ("tensor", launch.split.tensor),
+        ("pipeline", launch.split.pipeline),
+        ("data", launch.split.data),
+    ] {
         if parts > 1 {
             command.push_str(&format!(" --{flag}-parallel-size {parts}"));
         }
@@ -116,7 +130,11 @@ fn sglang(launch: &Launch<'_>, repo: &str) -> String {
         launch.sequences
     );
     command.push_str(&quantization(launch));
-    for (flag, parts) in [("tp", launch.split.tensor), ("pp", launch.split.pipeline), ("dp", launch.split.data)] {
+    for (flag, parts) in [
+        ("tp", launch.split.tensor),
+        ("pp", launch.split.pipeline),
+        ("dp", launch.split.data),
+    ] {
         if parts > 1 {
             command.push_str(&format!(" --{flag}-size {parts}"));
         }

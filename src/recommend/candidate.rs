@@ -1,5 +1,6 @@
 //! One model in one format on the given hardware, and whether it meets the demands.
 
+use super::expected::Expected;
 use super::{Demands, Rejection};
 use crate::calc::estimate::{Estimate, estimate};
 use crate::calc::hardware::Hardware;
@@ -8,7 +9,7 @@ use crate::calc::tensors::parameters;
 use crate::calc::tier::{latency_in_format, tier};
 use crate::catalog::defaults::Tier;
 use crate::catalog::variant::Match;
-use crate::catalog::{Catalog, Engine, Format, Model};
+use crate::catalog::{Basis, Catalog, Engine, Format, Model};
 use crate::error::Result;
 use crate::request::{SplitAsked, window_note};
 use crate::units::Bytes;
@@ -39,6 +40,10 @@ pub struct Candidate {
 pub struct Accuracy {
     /// The tier's accuracy, in per cent.
     pub tier: f64,
+    /// Of the model, from its vendor's scores where they compare it with others, else its tier.
+    pub model: f64,
+    /// How the model's accuracy is known.
+    pub basis: Basis,
     /// After the format's loss, in per cent.
     pub expected: f64,
     /// The share that the format loses; none when nobody measured it.
@@ -52,6 +57,7 @@ pub(super) struct Space<'a> {
     pub(super) engine: &'a Engine,
     pub(super) formats: &'a [Format],
     pub(super) demands: &'a Demands,
+    pub(super) expected: &'a Expected,
 }
 
 impl Space<'_> {
@@ -78,7 +84,10 @@ impl Space<'_> {
 ///
 /// # Errors
 /// When the catalog is broken.
-pub(super) fn best(space: &Space<'_>, model: &Model) -> Result<std::result::Result<Candidate, Option<Rejection>>> {
+pub(super) fn best(
+    space: &Space<'_>,
+    model: &Model,
+) -> Result<std::result::Result<Candidate, Option<Rejection>>> {
     if let Some(rejection) = demand_missed(space, model)? {
         return Ok(Err(Some(rejection)));
     }
@@ -94,13 +103,19 @@ pub(super) fn best(space: &Space<'_>, model: &Model) -> Result<std::result::Resu
             }
         };
         if estimate.fits == Some(false) {
-            if nearest.as_ref().is_none_or(|(short_by, _)| estimate.short_by < *short_by) {
+            if nearest
+                .as_ref()
+                .is_none_or(|(short_by, _)| estimate.short_by < *short_by)
+            {
                 nearest = Some((estimate.short_by, format.id.clone()));
             }
             continue;
         }
         let candidate = candidate(space, model, (format, estimate))?;
-        if best.as_ref().is_none_or(|best| candidate.serves_better_than(best)) {
+        if best
+            .as_ref()
+            .is_none_or(|best| candidate.serves_better_than(best))
+        {
             best = Some(candidate);
         }
     }
@@ -126,7 +141,9 @@ pub(super) fn best(space: &Space<'_>, model: &Model) -> Result<std::result::Resu
 
 /// The formats worth trying for a model: its own, and those that a conversion makes from 16 bits.
 fn applicable<'a>(formats: &'a [Format], model: &'a Model) -> impl Iterator<Item = &'a Format> {
-    formats.iter().filter(move |format| format.id == model.native || !format.only_native)
+    formats
+        .iter()
+        .filter(move |format| format.id == model.native || !format.only_native)
 }
 
 /// A demand that no format can change: latency by tier, window.
@@ -142,23 +159,32 @@ fn demand_missed(space: &Space<'_>, model: &Model) -> Result<Option<Rejection>> 
     };
     if demands.context.0 > model.shape.window_tokens {
         let window = model.shape.window_tokens;
-        return Ok(rejection(format!("its window is {window} tokens, {} are asked for", demands.context)));
+        return Ok(rejection(format!(
+            "its window is {window} tokens, {} are asked for",
+            demands.context
+        )));
     }
     let latency = tier_of(space, model)?.latency_ms;
     Ok(match demands.max_latency_ms {
-        Some(limit) if latency > limit => {
-            rejection(format!("its tier has a latency of {latency} ms, {limit} ms are asked for"))
-        }
+        Some(limit) if latency > limit => rejection(format!(
+            "its tier has a latency of {latency} ms, {limit} ms are asked for"
+        )),
         _ => None,
     })
 }
 
-fn missed_accuracy(demands: &Demands, found: Candidate) -> std::result::Result<Candidate, Option<Rejection>> {
+fn missed_accuracy(
+    demands: &Demands,
+    found: Candidate,
+) -> std::result::Result<Candidate, Option<Rejection>> {
     match demands.min_accuracy {
         Some(limit) if found.accuracy.expected < limit => Err(Some(Rejection {
             model: found.model.id.clone(),
             format: found.format.id.clone(),
-            reason: format!("an accuracy of {:.1} is expected, {limit} is asked for", found.accuracy.expected),
+            reason: format!(
+                "an accuracy of {:.1} is expected, {limit} is asked for",
+                found.accuracy.expected
+            ),
             short_by: None,
         })),
         _ => Ok(found),
@@ -168,25 +194,46 @@ fn missed_accuracy(demands: &Demands, found: Candidate) -> std::result::Result<C
 fn tier_of<'a>(space: &Space<'a>, model: &Model) -> Result<&'a Tier> {
     let defaults = space.catalog.defaults()?;
     tier(&defaults.tiers, parameters(&model.shape).main).ok_or_else(|| {
-        crate::error::Error::in_file("defaults.toml", "`tier` has no entry for the largest models")
+        crate::error::Error::in_file(
+            "defaults.toml",
+            "`tier` has no entry for the largest models",
+        )
     })
 }
 
-fn candidate(space: &Space<'_>, model: &Model, (format, estimate): (&Format, Estimate)) -> Result<Candidate> {
+fn candidate(
+    space: &Space<'_>,
+    model: &Model,
+    (format, estimate): (&Format, Estimate),
+) -> Result<Candidate> {
     let tier = tier_of(space, model)?;
-    let loss = if format.id == model.native { Some(0.0) } else { format.known_loss() };
+    let loss = if format.id == model.native {
+        Some(0.0)
+    } else {
+        format.known_loss()
+    };
+    let known = space.expected.for_model(model, tier.accuracy);
     let accuracy = Accuracy {
         tier: tier.accuracy,
-        expected: tier.accuracy * (1.0 - loss.unwrap_or_default()),
+        model: known.accuracy,
+        basis: known.basis,
+        expected: known.accuracy * (1.0 - loss.unwrap_or_default()),
         loss,
     };
     let as_fp32 = parameters(&model.shape).main.bytes_at(32);
-    let claim = space.catalog.formats()?.iter().flat_map(|format| &format.claims).next();
+    let claim = space
+        .catalog
+        .formats()?
+        .iter()
+        .flat_map(|format| &format.claims)
+        .next();
     let weights = estimate.memory.sum().weights + estimate.memory.host.weights;
     let latency_ms = latency_in_format(tier, claim, weights.as_f64() / as_fp32.as_f64());
     let mut found = Candidate {
         why: Vec::new(),
-        notes: window_note(model, space.demands.context).into_iter().collect(),
+        notes: window_note(model, space.demands.context)
+            .into_iter()
+            .collect(),
         model: model.clone(),
         format: format.clone(),
         estimate,
@@ -205,32 +252,66 @@ fn reasons(found: &Candidate) -> Vec<String> {
         let spare = available - found.estimate.memory.fullest().total();
         why.push(format!("fits with {spare} to spare on the fullest device"));
     }
-    why.push(match (&found.model.checkpoint, found.model.checkpoint.as_ref().map(|weights| weights.matching)) {
-        (Some(weights), Some(Match::Exact)) => format!("weights can be downloaded: {}", weights.repo),
-        (Some(weights), Some(Match::Nearest)) => {
-            format!("no weights of this size exist; the nearest are {}", weights.repo)
-        }
-        _ => "weights are a file of yours".to_owned(),
-    });
-    why.push(match found.accuracy.loss {
-        Some(0.0) => format!("accuracy {:.1} by its tier, nothing lost by {}", found.accuracy.tier, found.format.name),
-        Some(loss) => format!(
-            "accuracy {:.1} expected: {:.0} by its tier less {:.2}% by {}",
-            found.accuracy.expected,
-            found.accuracy.tier,
-            loss * 100.0,
-            found.format.name
-        ),
-        None => format!("what {} costs in accuracy, nobody published", found.format.name),
-    });
+    why.push(
+        match (
+            &found.model.checkpoint,
+            found
+                .model
+                .checkpoint
+                .as_ref()
+                .map(|weights| weights.matching),
+        ) {
+            (Some(weights), Some(Match::Exact)) => {
+                format!("weights can be downloaded: {}", weights.repo)
+            }
+            (Some(weights), Some(Match::Nearest)) => {
+                format!(
+                    "no weights of this size exist; the nearest are {}",
+                    weights.repo
+                )
+            }
+            _ => "weights are a file of yours".to_owned(),
+        },
+    );
+    why.push(accuracy_reason(found));
     why
+}
+
+fn accuracy_reason(found: &Candidate) -> String {
+    let accuracy = found.accuracy;
+    let from = match accuracy.basis {
+        Basis::Claimed => "by the article's tier",
+        Basis::Exact | Basis::Measured | Basis::Modelled | Basis::Assumed => {
+            "from its vendor's benchmark scores, on the article's scale"
+        }
+    };
+    let format = &found.format.name;
+    match accuracy.loss {
+        Some(loss) if loss > 0.0 => format!(
+            "accuracy {:.1} expected: {:.1} {from}, less {:.2}% by {format}",
+            accuracy.expected,
+            accuracy.model,
+            loss * 100.0
+        ),
+        Some(_) => format!(
+            "accuracy {:.1} {from}, nothing lost by {format}",
+            accuracy.model
+        ),
+        None => format!(
+            "accuracy {:.1} {from}; what {format} costs of it, nobody published",
+            accuracy.model
+        ),
+    }
 }
 
 impl Candidate {
     /// Whether its weights can be had in exactly this size.
     #[must_use]
     pub fn is_real(&self) -> bool {
-        self.model.checkpoint.as_ref().is_none_or(|weights| weights.matching == Match::Exact)
+        self.model
+            .checkpoint
+            .as_ref()
+            .is_none_or(|weights| weights.matching == Match::Exact)
     }
 
     /// Expected accuracy to a tenth of a point, below which no measurement of it reaches.

@@ -1,6 +1,7 @@
 //! What to run on given hardware: candidates, demands, a ranking with reasons.
 
 mod candidate;
+mod expected;
 mod nearest;
 mod rank;
 
@@ -113,6 +114,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
         engine: &engine,
         formats: &formats,
         demands: &demands,
+        expected: &expected::Expected::of(catalog)?,
     };
     for model in &models {
         match candidate::best(&space, model)? {
@@ -121,6 +123,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
         }
     }
     rank::sort(&mut ranked);
+    rank::merge(&mut ranked);
     rejected.sort_by_key(|rejection| rejection.short_by);
     let nearest = if ranked.is_empty() {
         nearest::nearest(&space, &models)?
@@ -169,9 +172,16 @@ fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
             .sequences
             .or(of_scenario.map(|scenario| scenario.sequences))
             .unwrap_or(defaults.sequences),
-        min_accuracy: asked.min_accuracy.or(of_scenario.and_then(|scenario| scenario.min_accuracy)),
-        max_latency_ms: asked.max_latency_ms.or(of_scenario.and_then(|scenario| scenario.max_latency_ms)),
-        kv: asked.kv.as_deref().map_or(Ok(KvFormat::F16), KvFormat::parse)?,
+        min_accuracy: asked
+            .min_accuracy
+            .or(of_scenario.and_then(|scenario| scenario.min_accuracy)),
+        max_latency_ms: asked
+            .max_latency_ms
+            .or(of_scenario.and_then(|scenario| scenario.max_latency_ms)),
+        kv: asked
+            .kv
+            .as_deref()
+            .map_or(Ok(KvFormat::F16), KvFormat::parse)?,
         scenario,
     };
     check_load(demands.context, demands.sequences)?;
@@ -179,13 +189,24 @@ fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
 }
 
 /// The formats to try: the one asked for, else those that the engine runs on this device and whose loss is known.
-fn formats(catalog: &Catalog, engine: &Engine, hardware: &Hardware, asked: Option<&str>) -> Result<Vec<Format>> {
+fn formats(
+    catalog: &Catalog,
+    engine: &Engine,
+    hardware: &Hardware,
+    asked: Option<&str>,
+) -> Result<Vec<Format>> {
     let all = catalog.formats()?;
     if let Some(name) = asked {
         let format = find(all, name)?;
-        let own = engine.formats.get(&format.id).map_or(Ok(format), |own| find(all, own))?;
+        let own = engine
+            .formats
+            .get(&format.id)
+            .map_or(Ok(format), |own| find(all, own))?;
         if !own.engines.contains(&engine.id) {
-            return Err(Error::Unanswerable(format!("{} does not run `{}`", engine.name, own.id)));
+            return Err(Error::Unanswerable(format!(
+                "{} does not run `{}`",
+                engine.name, own.id
+            )));
         }
         return Ok(vec![own.clone()]);
     }
@@ -199,11 +220,19 @@ fn formats(catalog: &Catalog, engine: &Engine, hardware: &Hardware, asked: Optio
 
 /// Whether every device has the compute capability that a format needs; unknown capabilities pass.
 fn runs_on(format: &Format, hardware: &Hardware) -> bool {
-    let Some(needed) = format.compute.needs_compute_capability.as_deref().and_then(capability) else {
+    let Some(needed) = format
+        .compute
+        .needs_compute_capability
+        .as_deref()
+        .and_then(capability)
+    else {
         return true;
     };
     hardware.devices.iter().all(|device| {
-        let own = device.gpu.as_ref().and_then(|gpu| gpu.compute_capability.as_deref());
+        let own = device
+            .gpu
+            .as_ref()
+            .and_then(|gpu| gpu.compute_capability.as_deref());
         own.and_then(capability).is_none_or(|own| own >= needed)
     })
 }
@@ -216,7 +245,10 @@ fn capability(text: &str) -> Option<(u32, u32)> {
 
 fn models(catalog: &Catalog, asked: &Asked) -> Result<Vec<Model>> {
     let matches = |model: &Model| {
-        let family = asked.family.as_ref().is_none_or(|family| model.family.eq_ignore_ascii_case(family));
+        let family = asked
+            .family
+            .as_ref()
+            .is_none_or(|family| model.family.eq_ignore_ascii_case(family));
         let licence = asked.licence.as_ref().is_none_or(|wanted| {
             let licence = model.licence.as_deref().unwrap_or_default();
             licence.to_lowercase().contains(&wanted.to_lowercase())
@@ -225,7 +257,9 @@ fn models(catalog: &Catalog, asked: &Asked) -> Result<Vec<Model>> {
     };
     let models: Vec<Model> = catalog.models()?.into_iter().filter(matches).collect();
     if models.is_empty() {
-        return Err(Error::Unanswerable("no model of the catalog is of that family, licence and origin".to_owned()));
+        return Err(Error::Unanswerable(
+            "no model of the catalog is of that family, licence and origin".to_owned(),
+        ));
     }
     Ok(models)
 }

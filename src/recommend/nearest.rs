@@ -47,8 +47,10 @@ pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest
     };
     let mut answers = vec![found(Change::MoreMemory(missing), (model, format))];
     let all: Vec<Format> = space.catalog.formats()?.to_vec();
-    let engine_formats: Vec<Format> =
-        all.into_iter().filter(|format| format.engines.contains(&space.engine.id)).collect();
+    let engine_formats: Vec<Format> = all
+        .into_iter()
+        .filter(|format| format.engines.contains(&space.engine.id))
+        .collect();
     if let Some((Bytes::ZERO, model, format)) = closest(space, models, &engine_formats)? {
         answers.push(found(Change::SmallerFormat, (model, format)));
     }
@@ -68,7 +70,10 @@ fn closest<'a>(
     formats: &'a [Format],
 ) -> Result<Option<(Bytes, &'a Model, &'a Format)>> {
     let mut best: Option<(Bytes, &Model, &Format)> = None;
-    for model in models.iter().filter(|model| model.shape.window_tokens >= space.demands.context.0) {
+    for model in models
+        .iter()
+        .filter(|model| model.shape.window_tokens >= space.demands.context.0)
+    {
         for format in formats {
             let Ok(missing) = short_by(&space.load(model, format)?) else {
                 continue;
@@ -104,7 +109,9 @@ fn bigger(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Optio
         let Some(device) = Device::of(gpu, None, bare) else {
             continue;
         };
-        let Some(usable) = device.usable else { continue };
+        let Some(usable) = device.usable else {
+            continue;
+        };
         let hardware = Hardware::of(&device, count(space.hardware.devices.len()));
         let load = Load {
             hardware: Some(&hardware),

@@ -5,7 +5,14 @@ use serde_json::Value;
 use crate::error::Result;
 
 /// Arrays of a document that are its rows, in the order of preference.
-const ROWS: [&str; 6] = ["recommendations", "entries", "formats", "models", "changes", "failures"];
+const ROWS: [&str; 6] = [
+    "recommendations",
+    "entries",
+    "formats",
+    "models",
+    "changes",
+    "failures",
+];
 
 pub(super) fn write(document: &Value) -> Result<String> {
     let rows: Vec<Vec<(String, String)>> = match rows(document) {
@@ -20,7 +27,9 @@ pub(super) fn write(document: &Value) -> Result<String> {
     }
     let failed = |error: &dyn std::fmt::Display| super::unwritable("CSV", error);
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(&columns).map_err(|error| failed(&error))?;
+    writer
+        .write_record(&columns)
+        .map_err(|error| failed(&error))?;
     for row in &rows {
         let cells = columns.iter().map(|column| {
             let cell = row.iter().find(|(name, _)| name == column);
@@ -47,7 +56,11 @@ fn collect(value: &Value, path: &str, cells: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
                 collect(field, &path, cells);
             }
         }
@@ -75,7 +88,11 @@ mod tests {
 
     #[test]
     fn a_cell_with_a_comma_is_quoted() {
-        let document = serde_json::json!({"entries": [{"id": "a", "size": {"bytes": 1}}, {"id": "b,c"}]});
-        assert_eq!(write(&document).ok().as_deref(), Some("id,size.bytes\na,1\n\"b,c\",\n"));
+        let document =
+            serde_json::json!({"entries": [{"id": "a", "size": {"bytes": 1}}, {"id": "b,c"}]});
+        assert_eq!(
+            write(&document).ok().as_deref(),
+            Some("id,size.bytes\na,1\n\"b,c\",\n")
+        );
     }
 }

@@ -11,7 +11,9 @@ pub(super) fn write(report: &Report) -> String {
         match block {
             Block::Heading(line) => text.push_str(&format!("## {line}\n")),
             Block::Text(paragraph) => text.push_str(&format!("{paragraph}\n")),
-            Block::List(lines) => lines.iter().for_each(|line| text.push_str(&format!("- {line}\n"))),
+            Block::List(lines) => lines
+                .iter()
+                .for_each(|line| text.push_str(&format!("- {line}\n"))),
             Block::Command(command) => text.push_str(&format!("```sh\n{command}\n```\n")),
             Block::Table(table) => write_table(&mut text, table),
         }
@@ -20,7 +22,11 @@ pub(super) fn write(report: &Report) -> String {
 }
 
 fn write_table(text: &mut String, table: &Table) {
-    let titles: Vec<String> = table.columns.iter().map(|column| escaped(&column.title)).collect();
+    let titles: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| escaped(&column.title))
+        .collect();
     let rules: Vec<&str> = table
         .columns
         .iter()
@@ -29,7 +35,11 @@ fn write_table(text: &mut String, table: &Table) {
             Align::Right => "---:",
         })
         .collect();
-    text.push_str(&format!("| {} |\n| {} |\n", titles.join(" | "), rules.join(" | ")));
+    text.push_str(&format!(
+        "| {} |\n| {} |\n",
+        titles.join(" | "),
+        rules.join(" | ")
+    ));
     for row in &table.rows {
         let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
         text.push_str(&format!("| {} |\n", cells.join(" | ")));

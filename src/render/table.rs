@@ -1,12 +1,12 @@
 //! Reports for a terminal or a pipe.
 
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table as Grid};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table as Grid, TableStyle};
 
 use super::Layout;
 use super::report::{Align, Block, Report, Table};
 
-/// Horizontal rule under the titles, two spaces between columns, nothing else.
-const STYLE: &str = "     --             ";
+/// A rule under the titles, nothing else.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('-', '-', '-', '-'));
 
 pub(super) fn write(report: &Report, layout: Layout) -> String {
     let mut text = String::new();
@@ -33,20 +33,20 @@ fn write_block(text: &mut String, block: &Block, layout: Layout) {
             }
         }
         Block::Command(command) => text.push_str(&format!("  {command}\n")),
-        Block::Table(table) => text.push_str(&grid(table, layout)),
+        Block::Table(table) => text.push_str(&grid(table, layout.width)),
     }
 }
 
-fn grid(table: &Table, layout: Layout) -> String {
+fn grid(table: &Table, width: u16) -> String {
     let mut grid = Grid::new();
     grid.load_style(STYLE);
     grid.set_content_arrangement(ContentArrangement::Dynamic);
-    grid.set_width(layout.width);
+    grid.set_width(width);
     if table.columns.iter().any(|column| !column.title.is_empty()) {
-        let titles = table.columns.iter().map(|column| {
-            let cell = Cell::new(&column.title).set_alignment(alignment(column.align));
-            if layout.styled { cell.add_attribute(Attribute::Bold) } else { cell }
-        });
+        let titles = table
+            .columns
+            .iter()
+            .map(|column| Cell::new(&column.title).set_alignment(alignment(column.align)));
         grid.set_header(titles);
     }
     for row in &table.rows {
@@ -101,6 +101,9 @@ mod tests {
 
     #[test]
     fn words_wrap_and_stay_whole() {
-        assert_eq!(wrap("one two three four five six", 20, "- ", "  "), "- one two three four\n  five six\n");
+        assert_eq!(
+            wrap("one two three four five six", 20, "- ", "  "),
+            "- one two three four\n  five six\n"
+        );
     }
 }

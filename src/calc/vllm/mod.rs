@@ -9,7 +9,7 @@ pub mod load;
 pub mod server;
 
 use super::load::Load;
-use super::memory::{HostParts, Memory, Parts, Step};
+use super::memory::{HostParts, Memory, Parts, Scope, Step};
 use crate::catalog::engine_memory::{EngineMemory, Overheads};
 use crate::catalog::format::Storage;
 use crate::catalog::{Basis, Model};
@@ -78,6 +78,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         .collect();
     let first = stages.first();
     Ok(Memory {
+        scope: Scope::Engine,
         devices,
         host: HostParts::default(),
         basis: Basis::Measured.and(load.model.basis),

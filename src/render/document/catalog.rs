@@ -55,7 +55,10 @@ pub fn list(lines: &[Listed]) -> Result<Value> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn show((kind, id, entry): (Kind, &str, &Value), model: Option<(&Model, u64)>) -> Result<Value> {
+pub fn show(
+    (kind, id, entry): (Kind, &str, &Value),
+    model: Option<(&Model, u64)>,
+) -> Result<Value> {
     super::value(&ShowDocument {
         schema: "dsk.show.v1",
         kind: kind.word(),

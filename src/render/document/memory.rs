@@ -4,14 +4,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::calc::estimate::Estimate;
-use crate::calc::memory::{Capacity, HostParts, Parts, Step};
+use crate::calc::memory::{Capacity, HostParts, Parts, Scope, Step};
 use crate::calc::rule::Rule;
 use crate::calc::tensors::parameters;
 use crate::catalog::Model;
 use crate::catalog::variant::Match;
 use crate::error::Result;
 use crate::request::Request;
-use crate::units::count;
+use crate::units::{Bytes, count};
 
 /// Everything that `dsk memory` answers.
 pub struct Answer<'a> {
@@ -100,8 +100,8 @@ pub(super) struct MemoryPart {
 struct PartsPart {
     weights_bytes: u64,
     kv_cache_bytes: u64,
-    compute_bytes: u64,
-    runtime_bytes: u64,
+    compute_bytes: Option<u64>,
+    runtime_bytes: Option<u64>,
     total_bytes: u64,
 }
 
@@ -163,7 +163,9 @@ pub fn memory(answer: &Answer<'_>) -> Result<Value> {
             total_gib: rule.total_gib,
             as_printed: rule.as_printed,
         }),
-        explain: answer.explain.then(|| estimate.memory.steps.iter().map(StepPart::of).collect()),
+        explain: answer
+            .explain
+            .then(|| estimate.memory.steps.iter().map(StepPart::of).collect()),
     })
 }
 
@@ -209,7 +211,10 @@ impl<'a> RequestPart<'a> {
             kv_format: request.kv.name(),
             engine: request.engine.as_ref().map(|engine| engine.id.as_str()),
             gpu: devices.map(|devices| {
-                let mut names: Vec<String> = devices.iter().map(crate::calc::hardware::Device::id).collect();
+                let mut names: Vec<String> = devices
+                    .iter()
+                    .map(crate::calc::hardware::Device::id)
+                    .collect();
                 names.dedup();
                 names
             }),
@@ -226,20 +231,24 @@ impl<'a> RequestPart<'a> {
 impl MemoryPart {
     pub(super) fn of(estimate: &Estimate) -> Self {
         Self {
-            sum: PartsPart::of(estimate.memory.sum()),
-            per_gpu: PartsPart::of(estimate.memory.fullest()),
+            sum: PartsPart::of(estimate.memory.sum(), estimate.memory.scope),
+            per_gpu: PartsPart::of(estimate.memory.fullest(), estimate.memory.scope),
             host: HostPart::of(estimate.memory.host),
         }
     }
 }
 
 impl PartsPart {
-    fn of(parts: Parts) -> Self {
+    fn of(parts: Parts, scope: Scope) -> Self {
+        let known = |bytes: Bytes| match scope {
+            Scope::Engine => Some(bytes.0),
+            Scope::Checkpoint => None,
+        };
         Self {
             weights_bytes: parts.weights.0,
             kv_cache_bytes: parts.kv_cache.0,
-            compute_bytes: parts.compute.0,
-            runtime_bytes: parts.runtime.0,
+            compute_bytes: known(parts.compute),
+            runtime_bytes: known(parts.runtime),
             total_bytes: parts.total().0,
         }
     }

@@ -53,8 +53,14 @@ fn row(row: &Quantized) -> Row<'_> {
         bits_per_weight: row.bits_per_weight,
         times_smaller: row.times_smaller,
         accuracy_loss: format.known_loss(),
-        accuracy_metric: format.accuracy.as_ref().map(|accuracy| accuracy.metric.as_str()),
-        accuracy_source: format.accuracy.as_ref().map(|accuracy| accuracy.source.as_str()),
+        accuracy_metric: format
+            .accuracy
+            .as_ref()
+            .map(|accuracy| accuracy.metric.as_str()),
+        accuracy_source: format
+            .accuracy
+            .as_ref()
+            .map(|accuracy| accuracy.source.as_str()),
         claimed_times_faster: claim.and_then(|claim| claim.times_faster),
         claimed_loss_below: claim.and_then(|claim| claim.loss_below),
         engines: &format.engines,

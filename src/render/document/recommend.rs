@@ -65,8 +65,10 @@ struct Row<'a> {
 #[derive(Serialize)]
 struct AccuracyPart {
     tier: f64,
+    model: f64,
     expected: f64,
     loss: Option<f64>,
+    basis: &'static str,
 }
 
 #[derive(Serialize)]
@@ -103,7 +105,10 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
     super::value(&Document {
         schema: "dsk.recommend.v1",
         request: RequestPart {
-            scenario: demands.scenario.as_ref().map(|scenario| scenario.id.as_str()),
+            scenario: demands
+                .scenario
+                .as_ref()
+                .map(|scenario| scenario.id.as_str()),
             context_tokens: demands.context.0,
             sequences: demands.sequences,
             kv_format: demands.kv.name(),
@@ -121,7 +126,11 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
     })
 }
 
-fn row<'a>(answer: &'a Recommendation, (candidate, command): (&'a Candidate, &'a str), rank: u64) -> Row<'a> {
+fn row<'a>(
+    answer: &'a Recommendation,
+    (candidate, command): (&'a Candidate, &'a str),
+    rank: u64,
+) -> Row<'a> {
     Row {
         rank,
         model: ModelPart::of(&candidate.model),
@@ -131,8 +140,10 @@ fn row<'a>(answer: &'a Recommendation, (candidate, command): (&'a Candidate, &'a
         speed: None,
         accuracy: AccuracyPart {
             tier: candidate.accuracy.tier,
+            model: candidate.accuracy.model,
             expected: candidate.accuracy.expected,
             loss: candidate.accuracy.loss,
+            basis: candidate.accuracy.basis.word(),
         },
         tier: TierPart {
             latency_ms: candidate.tier_latency_ms,

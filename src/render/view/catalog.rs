@@ -12,7 +12,11 @@ use crate::render::report::{Align, Report, Table};
 pub fn list(lines: &[Listed]) -> Report {
     let mut report = Report::default();
     for kind in Kind::ALL {
-        let mut table = Table::new(&[("id", Align::Left), ("name", Align::Left), (kind.word(), Align::Left)]);
+        let mut table = Table::new(&[
+            ("id", Align::Left),
+            ("name", Align::Left),
+            (kind.word(), Align::Left),
+        ]);
         for line in lines.iter().filter(|line| line.kind == kind) {
             table.row([line.id.clone(), line.name.clone(), line.detail.clone()]);
         }
@@ -47,7 +51,11 @@ fn collect(value: &Value, path: &str, pairs: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
                 collect(field, &path, pairs);
             }
         }
@@ -60,13 +68,17 @@ fn collect(value: &Value, path: &str, pairs: &mut Vec<(String, String)>) {
             let words: Vec<String> = items.iter().map(word).collect();
             pairs.push((path.to_owned(), words.join(", ")));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => pairs.push((path.to_owned(), word(value))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            pairs.push((path.to_owned(), word(value)))
+        }
     }
 }
 
 fn word(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }

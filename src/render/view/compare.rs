@@ -11,7 +11,12 @@ pub fn compare(models: &[Model], facts: &[Vec<(&'static str, String)>]) -> Repor
     let mut table = Table::new(&columns);
     for (index, (what, _)) in facts.first().into_iter().flatten().enumerate() {
         let mut cells = vec![(*what).to_owned()];
-        cells.extend(facts.iter().map(|facts| facts.get(index).map(|(_, value)| value.clone()).unwrap_or_default()));
+        cells.extend(facts.iter().map(|facts| {
+            facts
+                .get(index)
+                .map(|(_, value)| value.clone())
+                .unwrap_or_default()
+        }));
         table.rows.push(cells);
     }
     let mut report = Report::default();

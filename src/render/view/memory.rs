@@ -1,7 +1,7 @@
 //! `dsk memory` for people.
 
 use super::gib;
-use crate::calc::memory::Parts;
+use crate::calc::memory::{Parts, Scope};
 use crate::catalog::Basis;
 use crate::render::document::Answer;
 use crate::render::report::{Align, Report, Table};
@@ -40,16 +40,30 @@ pub fn memory(answer: &Answer<'_>) -> Report {
 
 fn title(answer: &Answer<'_>) -> String {
     let request = answer.request;
-    let engine = request.engine.as_ref().map_or("plain checkpoint", |engine| engine.name.as_str());
+    let engine = request
+        .engine
+        .as_ref()
+        .map_or("plain checkpoint", |engine| engine.name.as_str());
     let context = format!("{} x {} tokens", request.sequences, request.context);
-    format!("{} in {}, {engine}, {context}", request.model.id, request.format.name)
+    format!(
+        "{} in {}, {engine}, {context}",
+        request.model.id, request.format.name
+    )
 }
 
 fn parts_table(answer: &Answer<'_>) -> Table {
     let memory = &answer.estimate.memory;
     let devices = count(memory.devices.len());
-    let columns = [("part", Align::Left), ("all GiB", Align::Right), ("fullest device GiB", Align::Right)];
-    let mut table = Table::new(if devices > 1 { &columns } else { &[("part", Align::Left), ("GiB", Align::Right)] });
+    let columns = [
+        ("part", Align::Left),
+        ("all GiB", Align::Right),
+        ("fullest device GiB", Align::Right),
+    ];
+    let mut table = Table::new(if devices > 1 {
+        &columns
+    } else {
+        &[("part", Align::Left), ("GiB", Align::Right)]
+    });
     let (sum, fullest) = (memory.sum(), memory.fullest());
     let mut row = |name: &str, part: fn(Parts) -> Bytes| {
         let mut cells = vec![name.to_owned(), gib(part(sum))];
@@ -60,8 +74,10 @@ fn parts_table(answer: &Answer<'_>) -> Table {
     };
     row("weights", |parts| parts.weights);
     row("KV cache", |parts| parts.kv_cache);
-    row("compute", |parts| parts.compute);
-    row("runtime", |parts| parts.runtime);
+    if memory.scope == Scope::Engine {
+        row("compute", |parts| parts.compute);
+        row("runtime", |parts| parts.runtime);
+    }
     row("total", Parts::total);
     if memory.host.total() > Bytes::ZERO {
         let mut cells = vec!["in host memory".to_owned(), gib(memory.host.total())];
@@ -89,7 +105,10 @@ fn facts(answer: &Answer<'_>) -> Vec<String> {
     if let Some(capacity) = answer.capacity {
         facts.push(format!(
             "largest context {} tokens at {} sequences; at most {} sequences of {} tokens",
-            capacity.largest_context, answer.request.sequences, capacity.sequences, answer.request.context
+            capacity.largest_context,
+            answer.request.sequences,
+            capacity.sequences,
+            answer.request.context
         ));
     }
     facts.push(format!("how it is known: {}", estimate.memory.basis.word()));

@@ -23,7 +23,10 @@ pub fn quantize(model: &Model, rows: &[Quantized]) -> Report {
             gib(row.weights),
             format!("{:.2}", row.bits_per_weight),
             format!("{:.1}x", row.times_smaller),
-            row.format.known_loss().map_or_else(|| "unknown".to_owned(), |loss| format!("{:.2}", loss * 100.0)),
+            row.format.known_loss().map_or_else(
+                || "unknown".to_owned(),
+                |loss| format!("{:.2}", loss * 100.0),
+            ),
             row.format.engines.join(" "),
             row.format.compute.native_on.join(" "),
         ]);
@@ -32,8 +35,10 @@ pub fn quantize(model: &Model, rows: &[Quantized]) -> Report {
     report.heading(format!("{} in every format", model.id));
     report.table(table);
     report.list(claims(rows));
-    let commands: Vec<String> =
-        rows.iter().filter_map(|row| Some(format!("{}: {}", row.format.name, row.make.as_ref()?))).collect();
+    let commands: Vec<String> = rows
+        .iter()
+        .filter_map(|row| Some(format!("{}: {}", row.format.name, row.make.as_ref()?)))
+        .collect();
     if !commands.is_empty() {
         report.heading("How to make it");
         report.list(commands);
@@ -42,7 +47,12 @@ pub fn quantize(model: &Model, rows: &[Quantized]) -> Report {
 }
 
 fn claims(rows: &[Quantized]) -> Vec<String> {
-    let claims = rows.iter().flat_map(|row| row.format.claims.iter().map(|claim| (&row.format.name, claim)));
+    let claims = rows.iter().flat_map(|row| {
+        row.format
+            .claims
+            .iter()
+            .map(|claim| (&row.format.name, claim))
+    });
     claims
         .filter_map(|(name, claim)| {
             Some(format!(

@@ -42,7 +42,10 @@ fn title(answer: &Recommendation) -> String {
         several => format!("{several} x {first}"),
     };
     let demands = &answer.demands;
-    format!("{hardware}, {}, {} x {} tokens", answer.engine.name, demands.sequences, demands.context)
+    format!(
+        "{hardware}, {}, {} x {} tokens",
+        answer.engine.name, demands.sequences, demands.context
+    )
 }
 
 fn table(answer: &Recommendation, limit: usize) -> Table {
@@ -52,10 +55,10 @@ fn table(answer: &Recommendation, limit: usize) -> Table {
         ("format", Align::Left),
         ("weights", Align::Right),
         ("cache", Align::Right),
-        ("rest", Align::Right),
-        ("total GiB", Align::Right),
+        ("other", Align::Right),
+        ("GiB", Align::Right),
         ("accuracy", Align::Right),
-        ("real", Align::Left),
+        ("weights exist", Align::Left),
     ]);
     for (candidate, rank) in answer.ranked.iter().zip(1..).take(limit) {
         table.rows.push(row(candidate, rank));
@@ -67,14 +70,19 @@ fn row(candidate: &Candidate, rank: u64) -> Vec<String> {
     let parts = candidate.estimate.memory.fullest();
     vec![
         rank.to_string(),
-        candidate.model.id.clone(),
+        short(&candidate.model.id).to_owned(),
         candidate.format.name.clone(),
         gib(parts.weights),
         gib(parts.kv_cache),
         gib(parts.compute + parts.runtime),
         gib(parts.total()),
         format!("{:.1}", candidate.accuracy.expected),
-        if candidate.is_real() { "yes" } else { "nearest" }.to_owned(),
+        if candidate.is_real() {
+            "yes"
+        } else {
+            "nearest"
+        }
+        .to_owned(),
     ]
 }
 
@@ -82,10 +90,15 @@ fn nearest(nearest: &Nearest) -> String {
     let what = format!("{} in {}", nearest.model, nearest.format);
     match &nearest.change {
         Change::MoreMemory(bytes) => format!("{what} would fit with {bytes} more per device"),
-        Change::ShorterContext(tokens) => format!("{what} would fit with a context of {tokens} tokens"),
+        Change::ShorterContext(tokens) => {
+            format!("{what} would fit with a context of {tokens} tokens")
+        }
         Change::BiggerDevice(id, name) => format!("{what} would fit on a {name} (--gpu {id})"),
         Change::SmallerFormat => {
-            format!("{what} would fit; what that format costs in accuracy, nobody published (--quant {})", nearest.format)
+            format!(
+                "{what} would fit; what that format costs in accuracy, nobody published (--quant {})",
+                nearest.format
+            )
         }
     }
 }
@@ -102,4 +115,9 @@ fn rejections(answer: &Recommendation) -> Vec<String> {
         lines.push(format!("and {more} more (--json lists them all)"));
     }
     lines
+}
+
+/// An id without the vendor's name, which every row would repeat; names are found without it too.
+fn short(id: &str) -> &str {
+    id.strip_prefix("deepseek-").unwrap_or(id)
 }

@@ -1,0 +1,134 @@
+//! `dsk memory` and `dsk check`.
+
+use anyhow::Result;
+
+use super::super::Exit;
+use super::super::args;
+use super::super::args::OnOff;
+use super::Session;
+use crate::calc::estimate::{capacity, estimate};
+use crate::calc::load::Options;
+use crate::calc::plain::expanded_note;
+use crate::calc::rule::rule;
+use crate::calc::tensors::parameters;
+use crate::catalog::{Catalog, Model, Origin};
+use crate::check::CheckDemands;
+use crate::render::document::Answer;
+use crate::render::{Reply, document, view};
+use crate::request::{Asked, HardwareAsked, Request, SplitAsked};
+
+/// What a model takes.
+pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Result<Exit> {
+    let request = request(session.catalog, &args.load)?;
+    let load = request.load();
+    let found = estimate(&load)?;
+    let rule = args.rule.then(|| {
+        let cache = found.memory.sum().kv_cache;
+        rule(millions(&request.model), request.format.bits, cache)
+    });
+    let mut notes = request.notes.clone();
+    notes.extend(expanded_note(&load));
+    notes.extend(found.memory.notes.iter().cloned());
+    let answer = Answer {
+        request: &request,
+        estimate: &found,
+        capacity: capacity(&load)?,
+        rule: rule.as_ref(),
+        explain: args.explain,
+        notes: &notes,
+    };
+    let reply = Reply {
+        document: document::memory(&answer)?,
+        report: view::memory(&answer),
+    };
+    session.answer(&reply, &notes)?;
+    Ok(if found.fits == Some(false) {
+        Exit::NothingFits
+    } else {
+        Exit::Answered
+    })
+}
+
+/// Whether a model fits and meets demands.
+pub(in super::super) fn check(session: &Session<'_>, args: &args::Check) -> Result<Exit> {
+    let request = request(session.catalog, &args.load)?;
+    let demands = CheckDemands {
+        min_accuracy: args.demands.min_accuracy,
+        max_latency_ms: args.demands.max_latency,
+    };
+    let check = crate::check::check(session.catalog, &request, demands)?;
+    let reply = Reply {
+        document: document::check(&check)?,
+        report: view::check(&check),
+    };
+    session.answer(&reply, &check.notes)?;
+    Ok(if check.failures.is_empty() {
+        Exit::Answered
+    } else {
+        Exit::NothingFits
+    })
+}
+
+/// The size that the article's rule counts: the one in a variant's name, else the real one.
+fn millions(model: &Model) -> f64 {
+    let named = model.id.trim_end_matches('b').parse::<f64>().ok();
+    match (model.origin, named) {
+        (Origin::Variant, Some(billions)) => billions * 1000.0,
+        _ => parameters(&model.shape).main.billions() * 1000.0,
+    }
+}
+
+fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
+    let model = catalog.model(&args.model)?;
+    let asked = Asked {
+        model: args.model.clone(),
+        format: args.precision.name(),
+        kv: args.sequence.kv.clone(),
+        context: args.sequence.context,
+        sequences: args.sequence.sequences,
+        engine: args.engine.engine.clone(),
+        hardware: hardware(&args.hardware),
+        split: SplitAsked {
+            tensor: args.split.tp,
+            pipeline: args.split.pp,
+            data: args.split.dp,
+            expert: args.split.ep,
+        },
+        options: Options {
+            utilization: args.engine.utilization,
+            batched_tokens: args.engine.batched_tokens,
+            micro_batch: args.engine.ubatch,
+            flash_attention: args
+                .engine
+                .flash_attention
+                .map(|switch| switch == OnOff::On),
+            gpu_layers: args.engine.gpu_layers,
+            unified_cache: args.engine.kv_unified,
+            all_logits: args.engine.all_logits,
+        },
+    };
+    Ok(Request::resolve(catalog, model, &asked)?)
+}
+
+/// The hardware as asked; `--gpus` is a count, or names devices itself.
+pub(super) fn hardware(args: &args::Hardware) -> HardwareAsked {
+    let count = args
+        .gpus
+        .as_ref()
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    let listed = if count.is_none() {
+        args.gpus.clone()
+    } else {
+        None
+    };
+    let gpu = match (&args.gpu, listed) {
+        (Some(first), Some(others)) => Some(format!("{first},{others}")),
+        (first, others) => first.clone().or(others),
+    };
+    HardwareAsked {
+        vram_gb: args.vram,
+        gpu,
+        count,
+        ram_gb: args.ram,
+    }
+}

@@ -1,0 +1,61 @@
+//! One function a command: resolve, ask the core, render.
+
+mod catalog;
+mod memory;
+mod recommend;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+
+use super::args::{self, Cli, Command, Common};
+use super::{Exit, output};
+use crate::catalog::Catalog;
+use crate::render::{Reply, render};
+
+/// Runs the command.
+pub(super) fn run(cli: &Cli) -> Result<Exit> {
+    if let Command::Completions(args) = &cli.command {
+        return completions(args);
+    }
+    let catalog = Catalog::load(&cli.common.catalog)?;
+    let context = Session {
+        catalog: &catalog,
+        common: &cli.common,
+    };
+    match &cli.command {
+        Command::Recommend(args) => recommend::recommend(&context, args),
+        Command::Memory(args) => memory::memory(&context, args),
+        Command::Check(args) => memory::check(&context, args),
+        Command::Quantize(args) => catalog::quantize(&context, args),
+        Command::Migrate(args) => catalog::migrate(&context, args),
+        Command::Compare(args) => catalog::compare(&context, args),
+        Command::List(args) => catalog::list(&context, args),
+        Command::Show(args) => catalog::show(&context, args),
+        Command::Completions(args) => completions(args),
+    }
+}
+
+/// What every command needs.
+pub(super) struct Session<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) common: &'a Common,
+}
+
+impl Session<'_> {
+    /// Prints an answer and what the user should know about it.
+    fn answer(&self, reply: &Reply, notes: &[String]) -> Result<()> {
+        let text = render(reply, self.common.output(), output::layout())?;
+        output::data(&text).context("cannot write the answer")?;
+        for note in notes {
+            output::complain("note", note);
+        }
+        Ok(())
+    }
+}
+
+fn completions(args: &args::Completions) -> Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "dsk", &mut script);
+    output::data(&String::from_utf8_lossy(&script)).context("cannot write the script")?;
+    Ok(Exit::Answered)
+}

@@ -1,0 +1,102 @@
+//! `dsk recommend`.
+
+use std::io::IsTerminal;
+
+use anyhow::Result;
+
+use super::super::args;
+use super::super::ask::{self, Answers};
+use super::super::{Exit, machine, output};
+use super::Session;
+use super::memory::hardware;
+use crate::calc::hardware::Hardware;
+use crate::deploy::{Launch, command};
+use crate::recommend::{Asked, Recommendation};
+use crate::render::{Reply, document, view};
+use crate::request::{HardwareAsked, SplitAsked};
+
+/// What to run on given hardware; asks on a terminal when nothing was said.
+pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend) -> Result<Exit> {
+    let mut asked = asked(args);
+    let mut repeat = None;
+    if asked.hardware.is_empty() {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            output::complain(
+                "error",
+                "name the hardware: --vram GB or --gpu NAME (on a terminal, `dsk recommend` asks)",
+            );
+            return Ok(Exit::Usage);
+        }
+        let Some(answers) = ask::ask(session.catalog)? else {
+            return Ok(Exit::Usage);
+        };
+        repeat = Some(answers.command());
+        apply(&mut asked, answers);
+    }
+    let hardware = resolve(session, &asked.hardware)?;
+    let answer = crate::recommend::recommend(session.catalog, &hardware, &asked)?;
+    let commands = commands(&answer)?;
+    let limit = crate::units::index(args.limit);
+    let reply = Reply {
+        document: document::recommend(&answer, &commands)?,
+        report: view::recommend(&answer, &commands, limit),
+    };
+    session.answer(&reply, &answer.notes)?;
+    if let Some(repeat) = repeat {
+        output::complain("again", &repeat);
+    }
+    Ok(if answer.ranked.is_empty() {
+        Exit::NothingFits
+    } else {
+        Exit::Answered
+    })
+}
+
+fn resolve(session: &Session<'_>, asked: &HardwareAsked) -> Result<Hardware> {
+    match asked.resolve(session.catalog)? {
+        Some(hardware) => Ok(hardware),
+        None => machine::this(session.catalog),
+    }
+}
+
+fn asked(args: &args::Recommend) -> Asked {
+    Asked {
+        hardware: hardware(&args.hardware),
+        scenario: args.scenario.clone(),
+        context: args.sequence.context,
+        sequences: args.sequence.sequences,
+        min_accuracy: args.demands.min_accuracy,
+        max_latency_ms: args.demands.max_latency,
+        engine: args.engine.clone(),
+        format: args.precision.name(),
+        kv: args.sequence.kv.clone(),
+        family: args.family.clone(),
+        licence: args.license.clone(),
+        only_released: args.only_released,
+    }
+}
+
+/// What was answered fills what the command line left open.
+fn apply(asked: &mut Asked, answers: Answers) {
+    asked.hardware = answers.hardware;
+    asked.scenario = asked.scenario.take().or(answers.scenario);
+    asked.context = asked.context.or(answers.context);
+    asked.max_latency_ms = asked.max_latency_ms.or(answers.max_latency_ms);
+    asked.min_accuracy = asked.min_accuracy.or(answers.min_accuracy);
+}
+
+fn commands(answer: &Recommendation) -> Result<Vec<String>> {
+    let split = SplitAsked::default().resolve(Some(&answer.hardware), Some(&answer.engine))?;
+    let launches = answer.ranked.iter().map(|candidate| {
+        command(&Launch {
+            model: &candidate.model,
+            format: &candidate.format,
+            kv: answer.demands.kv,
+            context: answer.demands.context,
+            sequences: answer.demands.sequences,
+            engine: &answer.engine,
+            split,
+        })
+    });
+    Ok(launches.collect())
+}
