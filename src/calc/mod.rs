@@ -2,9 +2,12 @@
 
 pub mod cache;
 pub mod checkpoint;
+pub mod gguf;
+pub mod gguf_tensors;
 pub mod hardware;
 pub mod load;
 pub mod memory;
+pub mod mix;
 pub mod rule;
 pub mod sglang;
 pub mod sharding;

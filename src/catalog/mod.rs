@@ -138,10 +138,9 @@ impl Catalog {
     /// # Errors
     /// When there is no such entry, or its file cannot be used.
     pub fn content(&self, folder: &str, id: &str) -> Result<serde_json::Value> {
-        let (file, text) = self
-            .files
-            .text(folder, id)
-            .ok_or_else(|| crate::error::Error::in_file(&format!("{folder}/{id}.toml"), "there is no such file"))?;
+        let (file, text) = self.files.text(folder, id).ok_or_else(|| {
+            crate::error::Error::in_file(&format!("{folder}/{id}.toml"), "there is no such file")
+        })?;
         entry::from_text(&file, &text)
     }
 

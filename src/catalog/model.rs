@@ -166,7 +166,10 @@ fn repository(release: &Release, matching: Match) -> Option<Repository> {
         repo: repo.clone(),
         release: release.id.clone(),
         matching,
-        gguf: release.gguf.as_ref().map(|conversion| conversion.repo.clone()),
+        gguf: release
+            .gguf
+            .as_ref()
+            .map(|conversion| conversion.repo.clone()),
     })
 }
 

@@ -167,10 +167,16 @@ impl Attention {
                 indexer,
                 ..
             } => {
-                let sparse = if indexer.is_some() { "sparse latent" } else { "latent" };
+                let sparse = if indexer.is_some() {
+                    "sparse latent"
+                } else {
+                    "latent"
+                };
                 format!("{sparse}, {heads} heads on rank {kv_rank}")
             }
-            Self::Compressed(attention) => format!("window and compressed, {} heads", attention.heads),
+            Self::Compressed(attention) => {
+                format!("window and compressed, {} heads", attention.heads)
+            }
         }
     }
 }
