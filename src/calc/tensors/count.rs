@@ -145,6 +145,7 @@ mod tests {
             feed_forward: FeedForward::Dense {
                 intermediate: 11008,
             },
+            rope_table: false,
             draft_layers: 0,
             draft_kind: DraftKind::default(),
             hyper_connections: None,

@@ -30,6 +30,9 @@ pub struct Shape {
     pub attention: Attention,
     /// What follows attention in each layer.
     pub feed_forward: FeedForward,
+    /// Whether rotary scaling is Llama 3's, whose table of frequencies a GGUF file holds as a tensor.
+    #[serde(default)]
+    pub rope_table: bool,
     /// Draft layers for speculative decoding (multi-token prediction).
     #[serde(default)]
     pub draft_layers: u32,
