@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod gguf;
 pub mod gguf_tensors;
 pub mod hardware;
+pub mod llama_cpp;
 pub mod load;
 pub mod memory;
 pub mod mix;
