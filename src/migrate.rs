@@ -129,14 +129,14 @@ fn same_shape(from: &Model, to: &Model) -> Parameters {
 /// The article's three rules, where they apply.
 fn rules(from: &Model, to: &Model) -> Vec<String> {
     let mut rules = Vec::new();
-    match (from.id.as_str(), to.id.as_str()) {
-        ("1.3b", "6.7b") => rules
-            .push("1.3B to 6.7B: retrain the embedding layer (claimed by the article)".to_owned()),
-        ("6.7b", "13b") => {
-            rules.push("6.7B to 13B: fine-tune progressively (claimed by the article)".to_owned())
+    let named = match (from.id.as_str(), to.id.as_str()) {
+        ("1.3b", "6.7b") => {
+            Some("1.3B to 6.7B: retrain the embedding layer (claimed by the article)")
         }
-        _ => {}
-    }
+        ("6.7b", "13b") => Some("6.7B to 13B: fine-tune progressively (claimed by the article)"),
+        _ => None,
+    };
+    rules.extend(named.map(str::to_owned));
     let ratio = parameters(&to.shape).main.as_f64() / parameters(&from.shape).main.as_f64();
     if !(0.1..=10.0).contains(&ratio) {
         rules.push(format!(

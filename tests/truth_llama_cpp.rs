@@ -1,9 +1,10 @@
 //! llama.cpp's weights, cache and compute buffers, held against what it prints itself.
 
 use dsk::calc::gguf::FileType;
+use dsk::calc::llama_cpp::{Outputs, Settings, cache_bytes};
 use dsk::calc::mix::{LatentLayout, Mix, file_bytes, gguf_tensors};
-use dsk::catalog::{Catalog, Shape};
-use dsk::units::Bytes;
+use dsk::catalog::{Catalog, KvFormat, Shape};
+use dsk::units::{Bytes, Tokens};
 
 /// The lines of a CSV file without its comment and heading, split at commas.
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
@@ -54,4 +55,36 @@ fn weights_are_0_bytes_off() {
         checked += 1;
     }
     assert_eq!(checked, 154);
+}
+
+/// The settings of a line of the memory data.
+fn settings(row: &[&str], layout: LatentLayout) -> Settings {
+    let number = |column: usize| row[column].parse().expect("a number");
+    Settings {
+        context: Tokens(number(2)),
+        keys: KvFormat::parse(row[3]).expect("a cache format"),
+        values: KvFormat::parse(row[4]).expect("a cache format"),
+        flash_attention: row[5] == "True",
+        micro_batch: number(6),
+        sequences: number(7),
+        unified: row[8] == "True",
+        outputs: match number(9) {
+            0 => Outputs::EachToken,
+            rows => Outputs::Rows(rows),
+        },
+        layout,
+    }
+}
+
+#[test]
+fn caches_are_0_bytes_off() {
+    let catalog = Catalog::load(&[]).expect("the embedded catalog is sound");
+    let mut checked = 0;
+    for row in rows(include_str!("data/llamacpp-memory.csv")) {
+        let (shape, layout) = model(&catalog, row[0]);
+        let bytes = cache_bytes(&shape, &settings(&row, layout));
+        assert_eq!(bytes.0.to_string(), row[10], "{row:?}");
+        checked += 1;
+    }
+    assert_eq!(checked, 1427);
 }

@@ -238,7 +238,7 @@ pub(super) struct Sequence {
     /// Sequences at once
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) sequences: Option<u64>,
-    /// How the cache is stored: f16, fp8, q8_0, q4_0 ...
+    /// How the cache is stored, such as f16, fp8 or q8-0
     #[arg(long, value_name = "FORMAT")]
     pub(super) kv: Option<String>,
 }

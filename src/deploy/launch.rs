@@ -69,24 +69,19 @@ fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
         settings.push_str(&format!(" --cache-type-k {name} --cache-type-v {name}"));
     }
     let mix = mix(launch.format);
-    match gguf(launch) {
-        Some(converted) => format!(
+    if let Some(converted) = gguf(launch) {
+        return format!(
             "llama-server -hf {} {settings}",
             quoted(&format!("{converted}:{mix}"))
-        ),
-        None => {
-            let name = repo.rsplit('/').next().unwrap_or(repo);
-            let (folder, whole, small) = (
-                quoted(name),
-                quoted(&format!("{name}-F16.gguf")),
-                quoted(&format!("{name}-{mix}.gguf")),
-            );
-            format!(
-                "hf download {} --local-dir {folder} && python convert_hf_to_gguf.py {folder} --outtype f16 --outfile {whole} && llama-quantize {whole} {small} {mix} && llama-server -m {small} {settings}",
-                quoted(repo)
-            )
-        }
+        );
     }
+    let name = repo.rsplit('/').next().unwrap_or(repo);
+    let whole = quoted(&format!("{name}-F16.gguf"));
+    let small = quoted(&format!("{name}-{mix}.gguf"));
+    let (folder, repo) = (quoted(name), quoted(repo));
+    format!(
+        "hf download {repo} --local-dir {folder} && python convert_hf_to_gguf.py {folder} --outtype f16 --outfile {whole} && llama-quantize {whole} {small} {mix} && llama-server -m {small} {settings}"
+    )
 }
 
 fn ollama(launch: &Launch<'_>, repo: &str) -> String {

@@ -69,7 +69,7 @@ fn collect(value: &Value, path: &str, pairs: &mut Vec<(String, String)>) {
             pairs.push((path.to_owned(), words.join(", ")));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            pairs.push((path.to_owned(), word(value)))
+            pairs.push((path.to_owned(), word(value)));
         }
     }
 }

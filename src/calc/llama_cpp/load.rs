@@ -1,0 +1,356 @@
+//! From a question to llama.cpp's memory: which layer lies where, and what each device holds.
+
+use std::ops::Range;
+
+use super::backend::Backend;
+use super::cache::layer_bytes;
+use super::compute;
+use super::settings::{Outputs, Settings};
+use crate::calc::gguf::FileType;
+use crate::calc::gguf_tensors::{Category, LatentLayout, gguf_tensors};
+use crate::calc::load::Load;
+use crate::calc::memory::{HostParts, Memory, Parts, Scope, Step};
+use crate::calc::mix::{Mix, each_run};
+use crate::calc::tensors::Section;
+use crate::catalog::format::Storage;
+use crate::catalog::shape::{Attention, Shape};
+use crate::catalog::{Basis, KvFormat};
+use crate::error::{Error, Result};
+use crate::units::{Bytes, Tokens, count, float, index, whole};
+
+/// Where every formula of this module comes from.
+const SOURCE: &str = "ggml-org/llama.cpp 0.5.0-dev (0c1e57098bba)";
+
+/// What a device holds, and whether it is one: layers `layers` and perhaps the output.
+struct Place {
+    layers: Range<u32>,
+    output: bool,
+}
+
+/// What llama.cpp allocates for the question.
+///
+/// # Errors
+/// When the format is no GGUF type, or the cache's format needs flash attention that is off.
+pub fn memory(load: &Load<'_>) -> Result<Memory> {
+    let shape = &load.model.shape;
+    let mix = mix(load)?;
+    let settings = settings(load)?;
+    let processor = load
+        .hardware
+        .is_some_and(crate::calc::hardware::Hardware::is_cpu);
+    let backend = if processor {
+        Backend::Cpu
+    } else {
+        Backend::Cuda
+    };
+    let places = places(load, backend);
+    let layers = LayerWeights::of(shape, mix, backend);
+    let devices: Vec<Parts> = places
+        .iter()
+        .map(|place| Parts {
+            weights: layers.on(place, backend),
+            kv_cache: place
+                .layers
+                .clone()
+                .map(|layer| layer_bytes(shape, &settings, (layer, backend)))
+                .sum(),
+            compute: compute::device(shape, &settings, backend, place.output),
+            runtime: runtime(load, backend),
+        })
+        .collect();
+    let resident: u32 = places
+        .iter()
+        .map(|place| place.layers.end - place.layers.start)
+        .sum();
+    let left = 0..shape.layers.saturating_sub(resident);
+    let host = host(load, (&settings, backend), &layers, left);
+    let basis = load.model.basis.and(compute::basis(shape, &settings));
+    let mut memory = Memory {
+        scope: Scope::Engine,
+        devices,
+        host,
+        basis,
+        steps: Vec::new(),
+        notes: Vec::new(),
+    };
+    memory.steps = steps(load, &settings, &memory);
+    Ok(memory)
+}
+
+/// The file type of the question's format.
+fn mix(load: &Load<'_>) -> Result<Mix> {
+    let Storage::Gguf { mix } = &load.format.storage else {
+        return Err(Error::Unanswerable(format!(
+            "llama.cpp does not run `{}`: it is no GGUF type",
+            load.format.id
+        )));
+    };
+    FileType::from_name(mix)
+        .map(Mix::of)
+        .ok_or_else(|| Error::Unanswerable(format!("`{mix}` is no file type of llama.cpp")))
+}
+
+fn settings(load: &Load<'_>) -> Result<Settings> {
+    let flash_attention = load.options.flash_attention.unwrap_or(true);
+    let supported = matches!(
+        load.kv,
+        KvFormat::F32
+            | KvFormat::F16
+            | KvFormat::Q8_0
+            | KvFormat::Q5_1
+            | KvFormat::Q5_0
+            | KvFormat::Q4_1
+            | KvFormat::Q4_0
+            | KvFormat::Iq4Nl
+    );
+    if !supported {
+        return Err(Error::Unanswerable(format!(
+            "llama.cpp has no cache in `{}`",
+            load.kv.name()
+        )));
+    }
+    let latent = matches!(load.model.shape.attention, Attention::Latent { .. });
+    let quantized = load.kv.block().0 > 1;
+    if quantized && latent && !flash_attention {
+        return Err(Error::Unanswerable(
+            "llama.cpp cannot quantize the cache of latent attention without flash attention"
+                .to_owned(),
+        ));
+    }
+    let outputs = if load.options.all_logits {
+        Outputs::EachToken
+    } else {
+        Outputs::EachSequence
+    };
+    let default = Settings::of(Tokens(load.context.0.saturating_mul(load.sequences)));
+    Ok(Settings {
+        sequences: load.sequences,
+        unified: load.options.unified_cache,
+        micro_batch: load.options.micro_batch.unwrap_or(default.micro_batch),
+        keys: load.kv,
+        // Values in blocks need flash attention; without it they stay in 16 bits.
+        values: if flash_attention {
+            load.kv
+        } else {
+            KvFormat::F16
+        },
+        flash_attention,
+        outputs,
+        layout: LatentLayout::Absorbed,
+        ..default
+    })
+}
+
+/// Which layers each device holds: the last `--gpu-layers`, in proportion to the devices' memory.
+///
+/// Source: `load_tensors` in `src/llama-model.cpp`: the output counts as one more layer.
+fn places(load: &Load<'_>, backend: Backend) -> Vec<Place> {
+    let layers = load.model.shape.layers;
+    let all = layers.saturating_add(1);
+    let offloaded = match backend {
+        Backend::Cpu => all,
+        Backend::Cuda => load.options.gpu_layers.unwrap_or(all).min(all),
+    };
+    let first = all - offloaded;
+    let shares = shares(load);
+    let mut places = Vec::with_capacity(shares.len());
+    let mut start = first;
+    let mut sum = 0.0;
+    for (position, share) in shares.iter().enumerate() {
+        sum += share;
+        let last = position + 1 == shares.len();
+        // The first layer whose place in the row is not below the devices so far.
+        let end = if last {
+            all
+        } else {
+            first + small(float(u64::from(offloaded)) * sum).min(offloaded)
+        };
+        let end = end.max(start);
+        places.push(Place {
+            layers: start.min(layers)..end.min(layers),
+            output: end == all && start < all,
+        });
+        start = end;
+    }
+    places
+}
+
+fn small(value: f64) -> u32 {
+    u32::try_from(whole(value.ceil())).unwrap_or(u32::MAX)
+}
+
+/// Each device's share of the memory of all.
+fn shares(load: &Load<'_>) -> Vec<f64> {
+    let Some(hardware) = load.hardware else {
+        return vec![1.0];
+    };
+    let sizes: Vec<f64> = hardware
+        .devices
+        .iter()
+        .map(|device| device.usable.map_or(1.0, |usable| usable.bytes.as_f64()))
+        .collect();
+    let sum: f64 = sizes.iter().sum();
+    sizes.into_iter().map(|size| size / sum).collect()
+}
+
+/// Bytes of the weights by layer, as a kind of memory rounds them.
+struct LayerWeights {
+    layers: Vec<Bytes>,
+    embedding: Bytes,
+    output: Bytes,
+}
+
+impl LayerWeights {
+    fn of(shape: &Shape, mix: Mix, backend: Backend) -> Self {
+        let mut found = Self {
+            layers: vec![Bytes::ZERO; index(u64::from(shape.layers))],
+            embedding: Bytes::ZERO,
+            output: Bytes::ZERO,
+        };
+        let tensors = gguf_tensors(shape, LatentLayout::Absorbed);
+        each_run(shape, &tensors, mix, |run| {
+            if run.tensor.section == Section::Draft {
+                return;
+            }
+            let block = (run.block.elements(), run.block.block_bytes());
+            if run.tensor.category == Category::Embedding {
+                found.embedding += Backend::Cpu.tensor_bytes(run.each(), run.tensor.columns, block);
+                if shape.tied_embeddings {
+                    found.output += backend.tensor_bytes(run.each(), run.tensor.columns, block);
+                }
+                return;
+            }
+            let each = backend.tensor_bytes(run.each(), run.tensor.columns, block);
+            if !run.tensor.in_layer {
+                found.output += each;
+                return;
+            }
+            for layer in run.layers.clone() {
+                if let Some(sum) = found.layers.get_mut(index(u64::from(layer))) {
+                    *sum += each;
+                }
+            }
+        });
+        found
+    }
+
+    fn range(&self, layers: &Range<u32>) -> Bytes {
+        let (start, end) = (index(u64::from(layers.start)), index(u64::from(layers.end)));
+        self.layers
+            .get(start..end)
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .sum()
+    }
+
+    fn on(&self, place: &Place, backend: Backend) -> Bytes {
+        let output = if place.output {
+            self.output
+        } else {
+            Bytes::ZERO
+        };
+        let embedding = if backend == Backend::Cpu {
+            self.embedding
+        } else {
+            Bytes::ZERO
+        };
+        self.range(&place.layers) + output + embedding
+    }
+}
+
+/// The device context of the process; nothing on the processor.
+fn runtime(load: &Load<'_>, backend: Backend) -> Bytes {
+    match backend {
+        Backend::Cpu => Bytes::ZERO,
+        Backend::Cuda => {
+            let runtime = load.engine.and_then(|engine| engine.runtime.as_ref());
+            runtime.map_or(Bytes::ZERO, |runtime| runtime.context_bytes)
+        }
+    }
+}
+
+/// What stays with the processor: the embedding, layers that are not offloaded, pinned buffers.
+fn host(
+    load: &Load<'_>,
+    (settings, backend): (&Settings, Backend),
+    weights: &LayerWeights,
+    left: Range<u32>,
+) -> HostParts {
+    if backend == Backend::Cpu {
+        return HostParts::default();
+    }
+    let shape = &load.model.shape;
+    let output = if load.options.gpu_layers == Some(0) {
+        weights.output
+    } else {
+        Bytes::ZERO
+    };
+    HostParts {
+        weights: weights.embedding + weights.range(&left) + output,
+        kv_cache: left
+            .clone()
+            .map(|layer| layer_bytes(shape, settings, (layer, Backend::Cpu)))
+            .sum(),
+        compute: compute::host(shape, settings, !left.is_empty()),
+    }
+}
+
+fn steps(load: &Load<'_>, settings: &Settings, memory: &Memory) -> Vec<Step> {
+    let sum = memory.sum();
+    let step = |part, formula: String, bytes, basis, file: &str| Step {
+        part,
+        formula,
+        bytes,
+        basis,
+        source: format!("{SOURCE} {file}"),
+    };
+    let shape = &load.model.shape;
+    let devices = count(memory.devices.len());
+    vec![
+        step(
+            "weights",
+            format!(
+                "every tensor in the block type that {} gives it; {} stay on the host",
+                load.format.name, memory.host.weights
+            ),
+            sum.weights,
+            load.model.basis,
+            "src/llama-quant.cpp",
+        ),
+        step(
+            "KV cache",
+            format!(
+                "{} streams x {} cells x {} layers in {}",
+                settings.streams(),
+                settings.cells(),
+                shape.layers,
+                settings.keys.name()
+            ),
+            sum.kv_cache,
+            load.model.basis,
+            "src/llama-kv-cache.cpp",
+        ),
+        step(
+            "compute",
+            format!(
+                "one graph of {} tokens with {} rows of logits, on each of {devices} devices",
+                settings.batch_tokens(),
+                settings.output_rows()
+            ),
+            sum.compute,
+            compute::basis(shape, settings),
+            "ggml/src/ggml-alloc.c",
+        ),
+        Step {
+            part: "runtime",
+            formula: format!("the device context of one process on each of {devices} devices"),
+            bytes: sum.runtime,
+            basis: Basis::Measured,
+            source: load
+                .engine
+                .and_then(|engine| engine.runtime.as_ref())
+                .map_or_else(String::new, |runtime| runtime.source.clone()),
+        },
+    ]
+}
