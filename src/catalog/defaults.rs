@@ -39,6 +39,8 @@ pub struct RequestDefaults {
     pub context_tokens: u64,
     /// Sequences at once.
     pub sequences: u64,
+    /// The largest share of accuracy that a recommended format may lose.
+    pub most_loss: f64,
     /// Why.
     pub source: String,
 }

@@ -69,7 +69,7 @@ fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
         settings.push_str(&format!(" --cache-type-k {name} --cache-type-v {name}"));
     }
     let mix = mix(launch.format);
-    if let Some(converted) = gguf(launch) {
+    if let Some(converted) = gguf(launch).filter(|_| is_published(mix)) {
         return format!(
             "llama-server -hf {} {settings}",
             quoted(&format!("{converted}:{mix}"))
@@ -82,6 +82,11 @@ fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
     format!(
         "hf download {repo} --local-dir {folder} && python convert_hf_to_gguf.py {folder} --outtype f16 --outfile {whole} && llama-quantize {whole} {small} {mix} && llama-server -m {small} {settings}"
     )
+}
+
+/// Whether those who publish conversions usually offer the mix: K-quants and `Q8_0`, which need no importance matrix.
+fn is_published(mix: &str) -> bool {
+    mix == "Q8_0" || (mix.starts_with('Q') && mix.contains("_K"))
 }
 
 fn ollama(launch: &Launch<'_>, repo: &str) -> String {

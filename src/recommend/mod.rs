@@ -188,7 +188,7 @@ fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
     Ok(demands)
 }
 
-/// The formats to try: the one asked for, else those that the engine runs on this device and whose loss is known.
+/// The formats to try: the one asked for, else those that the engine runs on this device and that lose little.
 fn formats(
     catalog: &Catalog,
     engine: &Engine,
@@ -210,9 +210,13 @@ fn formats(
         }
         return Ok(vec![own.clone()]);
     }
+    let most_loss = catalog.defaults()?.request.most_loss;
     Ok(all
         .iter()
-        .filter(|format| format.engines.contains(&engine.id) && format.known_loss().is_some())
+        .filter(|format| format.engines.contains(&engine.id))
+        .filter(|format| {
+            format.only_native || format.known_loss().is_some_and(|loss| loss <= most_loss)
+        })
         .filter(|format| runs_on(format, hardware))
         .cloned()
         .collect())

@@ -56,6 +56,9 @@ fn grid(table: &Table, width: u16) -> String {
             .map(|(cell, column)| Cell::new(cell).set_alignment(alignment(column.align)));
         grid.add_row(cells);
     }
+    for column in grid.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
     let mut text = String::new();
     for line in grid.to_string().lines() {
         text.push_str(line.trim_end());

@@ -20,11 +20,12 @@ pub fn recommend(answer: &Recommendation, commands: &[String], limit: usize) -> 
         return report;
     }
     report.table(table(answer, limit));
+    report.text(legend(answer, limit));
     if let (Some(best), Some(command)) = (answer.ranked.first(), commands.first()) {
         report.heading(format!("Why {} first", best.model.id));
         report.list(best.why.clone());
         report.heading("Run it");
-        report.command(command.clone());
+        report.command(command.replace(" && ", " &&\n  "));
     }
     let rejected = rejections(answer);
     if !rejected.is_empty() {
@@ -56,9 +57,8 @@ fn table(answer: &Recommendation, limit: usize) -> Table {
         ("weights", Align::Right),
         ("cache", Align::Right),
         ("other", Align::Right),
-        ("GiB", Align::Right),
+        ("total", Align::Right),
         ("accuracy", Align::Right),
-        ("weights exist", Align::Left),
     ]);
     for (candidate, rank) in answer.ranked.iter().zip(1..).take(limit) {
         table.rows.push(row(candidate, rank));
@@ -70,7 +70,7 @@ fn row(candidate: &Candidate, rank: u64) -> Vec<String> {
     let parts = candidate.estimate.memory.fullest();
     vec![
         rank.to_string(),
-        short(&candidate.model.id).to_owned(),
+        name(candidate),
         candidate.format.name.clone(),
         gib(parts.weights),
         gib(parts.kv_cache),
@@ -118,6 +118,33 @@ fn rejections(answer: &Recommendation) -> Vec<String> {
 }
 
 /// An id without the vendor's name, which every row would repeat; names are found without it too.
-fn short(id: &str) -> &str {
-    id.strip_prefix("deepseek-").unwrap_or(id)
+fn name(candidate: &Candidate) -> String {
+    let id = &candidate.model.id;
+    let short = id.strip_prefix("deepseek-").unwrap_or(id);
+    if candidate.is_real() {
+        short.to_owned()
+    } else {
+        format!("{short} *")
+    }
+}
+
+/// What the columns and marks mean.
+fn legend(answer: &Recommendation, limit: usize) -> String {
+    let paper = answer
+        .ranked
+        .iter()
+        .take(limit)
+        .any(|candidate| !candidate.is_real());
+    let mark = if paper {
+        "; * exists only in the article: the command runs the nearest weights"
+    } else {
+        ""
+    };
+    let hidden = answer.ranked.len().saturating_sub(limit);
+    let more = if hidden > 0 {
+        format!("; {hidden} more with --limit")
+    } else {
+        String::new()
+    };
+    format!("accuracy is per cent on the article's scale{mark}{more}")
 }

@@ -1,0 +1,123 @@
+//! What must hold for every model, format and context.
+
+use dsk::calc::estimate::{capacity, estimate};
+use dsk::calc::load::Load;
+use dsk::catalog::{Catalog, Model};
+use dsk::recommend::{Asked as Wish, recommend};
+use dsk::request::{Asked, HardwareAsked, Request};
+use dsk::units::{Bytes, Tokens};
+use proptest::prelude::*;
+
+/// A model, an engine with a format of its own, a context and sequences.
+fn loads() -> impl Strategy<Value = (usize, (&'static str, &'static str), u64, u64)> {
+    let engines = prop::sample::select(vec![
+        ("llama.cpp", "q4_k_m"),
+        ("llama.cpp", "q8_0"),
+        ("llama.cpp", "iq2_s"),
+        ("vllm", "bf16"),
+        ("vllm", "fp8"),
+        ("vllm", "int4"),
+        ("transformers", "bf16"),
+        ("sglang", "fp8"),
+    ]);
+    (0_usize..48, engines, 1_u64..200_000, 1_u64..9)
+}
+
+fn model(catalog: &Catalog, number: usize) -> Model {
+    let models = catalog.models().expect("models");
+    models[number % models.len()].clone()
+}
+
+fn request(
+    catalog: &Catalog,
+    (number, (engine, format), context, sequences): (usize, (&str, &str), u64, u64),
+) -> Request {
+    let asked = Asked {
+        format: Some(format.to_owned()),
+        engine: Some(engine.to_owned()),
+        context: Some(context),
+        sequences: Some(sequences),
+        hardware: HardwareAsked {
+            gpu: Some("h200".to_owned()),
+            ..HardwareAsked::default()
+        },
+        ..Asked::default()
+    };
+    Request::resolve(catalog, model(catalog, number), &asked).expect("a question")
+}
+
+fn total(load: &Load<'_>) -> Bytes {
+    let memory = estimate(load).expect("an answer").memory;
+    memory.sum().total() + memory.host.total()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn more_context_never_needs_less(case in loads(), more in 1_u64..100_000) {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let request = request(&catalog, case);
+        let load = request.load();
+        let longer = Load { context: Tokens(load.context.0 + more), ..load };
+        prop_assert!(total(&longer) >= total(&load));
+    }
+
+    #[test]
+    fn the_total_is_the_sum_of_its_parts(case in loads()) {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let request = request(&catalog, case);
+        let memory = estimate(&request.load()).expect("an answer").memory;
+        let parts = memory.sum();
+        let sum: Bytes = memory.devices.iter().map(|device| device.total()).sum();
+        prop_assert_eq!(parts.total(), sum);
+        prop_assert_eq!(parts.total(), parts.weights + parts.kv_cache + parts.compute + parts.runtime);
+    }
+
+    #[test]
+    fn the_largest_context_fits_and_one_token_more_does_not(case in loads()) {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let request = request(&catalog, case);
+        let load = request.load();
+        let largest = capacity(&load).expect("an answer").expect("hardware was given").largest_context;
+        let fits = |context: u64| estimate(&Load { context: Tokens(context), ..load }).expect("an answer").fits;
+        if largest.0 > 0 {
+            prop_assert_eq!(fits(largest.0), Some(true));
+        }
+        if largest.0 < 1 << 20 {
+            prop_assert_eq!(fits(largest.0 + 1), Some(false));
+        }
+    }
+
+    #[test]
+    fn every_recommendation_meets_the_demands(size in 1_u32..200, context in 256_u64..40_000, accuracy in 80.0_f64..92.0) {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let wish = Wish {
+            hardware: HardwareAsked { vram_gb: Some(f64::from(size)), ..HardwareAsked::default() },
+            context: Some(context),
+            min_accuracy: Some(accuracy),
+            ..Wish::default()
+        };
+        let hardware = wish.hardware.resolve(&catalog).expect("hardware").expect("given");
+        let answer = recommend(&catalog, &hardware, &wish).expect("an answer");
+        for candidate in &answer.ranked {
+            prop_assert_eq!(candidate.estimate.fits, Some(true));
+            prop_assert!(candidate.accuracy.expected >= accuracy);
+            prop_assert!(candidate.model.shape.window_tokens >= context);
+        }
+
+    }
+
+    #[test]
+    fn more_bits_are_never_smaller(number in 0_usize..48) {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let model = model(&catalog, number);
+        // V4's converter keeps FP4 experts in every 16-bit file, so there fewer bits can be larger.
+        prop_assume!(!matches!(model.shape.attention, dsk::catalog::shape::Attention::Compressed(_)));
+        let rows = dsk::quantize::quantize(&catalog, &model).expect("formats");
+        let bytes = |id: &str| rows.iter().find(|row| row.format.id == id).map(|row| row.weights);
+        for (more, fewer) in [("fp32", "bf16"), ("bf16", "int8"), ("int8", "int4"), ("gguf-f16", "q8_0"), ("q8_0", "q6_k"), ("q6_k", "q5_k_m"), ("q5_k_m", "q4_k_m"), ("q4_k_m", "q3_k_m"), ("q3_k_m", "q2_k")] {
+            prop_assert!(bytes(more) >= bytes(fewer), "{} {} {}", model.id, more, fewer);
+        }
+    }
+}
