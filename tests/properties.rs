@@ -32,18 +32,19 @@ fn request(
     catalog: &Catalog,
     (number, (engine, format), context, sequences): (usize, (&str, &str), u64, u64),
 ) -> Request {
+    let hardware = HardwareAsked {
+        gpu: Some("h200".to_owned()),
+        ..HardwareAsked::default()
+    };
+    let hardware = hardware.resolve(catalog).expect("an H200");
     let asked = Asked {
         format: Some(format.to_owned()),
         engine: Some(engine.to_owned()),
         context: Some(context),
         sequences: Some(sequences),
-        hardware: HardwareAsked {
-            gpu: Some("h200".to_owned()),
-            ..HardwareAsked::default()
-        },
         ..Asked::default()
     };
-    Request::resolve(catalog, model(catalog, number), &asked).expect("a question")
+    Request::resolve(catalog, model(catalog, number), hardware, &asked).expect("a question")
 }
 
 fn total(load: &Load<'_>) -> Bytes {

@@ -10,7 +10,7 @@ use crate::request::HardwareAsked;
 
 /// What was answered.
 pub(super) struct Answers {
-    /// The hardware; empty means this machine.
+    /// The hardware.
     pub(super) hardware: HardwareAsked,
     /// The scenario's id.
     pub(super) scenario: Option<String>,
@@ -56,7 +56,7 @@ pub(super) fn ask(catalog: &Catalog) -> Result<Option<Answers>> {
 
 fn ask_hardware(catalog: &Catalog, answers: &mut Answers) -> Result<()> {
     let text: String = Input::with_theme(&SimpleTheme)
-        .with_prompt("Which hardware? A card (rtx-3060), GB of GPU memory (12), or `this` machine")
+        .with_prompt("Hardware: a card (rtx-3060), GB (12), or this machine")
         .default("this".to_owned())
         .validate_with(|text: &String| hardware_of(catalog, text).map(|_| ()))
         .interact_text()?;
@@ -67,8 +67,6 @@ fn ask_hardware(catalog: &Catalog, answers: &mut Answers) -> Result<()> {
         let quoted =
             shlex::try_quote(name).map_or_else(|_| name.clone(), std::borrow::Cow::into_owned);
         answers.flags.push(format!("--gpu {quoted}"));
-    } else {
-        answers.flags.push("--gpu this".to_owned());
     }
     Ok(())
 }
@@ -77,7 +75,10 @@ fn ask_hardware(catalog: &Catalog, answers: &mut Answers) -> Result<()> {
 fn hardware_of(catalog: &Catalog, text: &str) -> Result<HardwareAsked, String> {
     let text = text.trim();
     if text.is_empty() || text.eq_ignore_ascii_case("this") {
-        return Ok(HardwareAsked::default());
+        return Ok(HardwareAsked {
+            gpu: Some("this".to_owned()),
+            ..HardwareAsked::default()
+        });
     }
     if let Ok(size) = quantity::gigabytes(text) {
         return Ok(HardwareAsked {

@@ -10,13 +10,26 @@ use crate::calc::hardware::{Device, Hardware};
 use crate::catalog::find::find;
 use crate::catalog::gpu::Usable;
 use crate::catalog::{Basis, Catalog};
+use crate::request::HardwareAsked;
 use crate::units::Bytes;
 
 /// How long a vendor's tool may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The hardware that was asked for; `--gpu this` is the machine itself.
+pub(super) fn hardware(catalog: &Catalog, asked: &HardwareAsked) -> Result<Option<Hardware>> {
+    if asked
+        .gpu
+        .as_ref()
+        .is_some_and(|name| name.eq_ignore_ascii_case("this"))
+    {
+        return this(catalog).map(Some);
+    }
+    Ok(asked.resolve(catalog)?)
+}
+
 /// Its NVIDIA cards, else its processor and memory.
-pub(super) fn this(catalog: &Catalog) -> Result<Hardware> {
+fn this(catalog: &Catalog) -> Result<Hardware> {
     let host = host_memory();
     let devices = nvidia()
         .map(|text| cards(catalog, &text))

@@ -22,6 +22,8 @@ pub struct Launch<'a> {
     pub engine: &'a Engine,
     /// The split over devices.
     pub split: Split,
+    /// Whether it runs on the processor.
+    pub processor: bool,
 }
 
 /// The command, for a POSIX shell; what comes from outside is quoted.
@@ -60,9 +62,10 @@ fn gguf<'a>(launch: &Launch<'a>) -> Option<&'a str> {
 
 fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
     let mut settings = format!(
-        "--ctx-size {} --parallel {} --n-gpu-layers 99",
+        "--ctx-size {} --parallel {} --n-gpu-layers {}",
         launch.context.0.saturating_mul(launch.sequences),
-        launch.sequences
+        launch.sequences,
+        if launch.processor { "0" } else { "99" }
     );
     if launch.kv != KvFormat::F16 {
         let name = launch.kv.name();

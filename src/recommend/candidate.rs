@@ -50,6 +50,14 @@ pub struct Accuracy {
     pub loss: Option<f64>,
 }
 
+impl Accuracy {
+    /// The expected accuracy in tenths of a point, below which no measurement of it reaches.
+    #[must_use]
+    pub fn rounded(self) -> u64 {
+        crate::units::whole((self.expected * 10.0).round())
+    }
+}
+
 /// Everything that candidates have in common.
 pub(super) struct Space<'a> {
     pub(super) catalog: &'a Catalog,
@@ -61,6 +69,23 @@ pub(super) struct Space<'a> {
 }
 
 impl Space<'_> {
+    /// What accuracy to expect of a model in a format.
+    fn accuracy(&self, (model, format): (&Model, &Format), tier: f64) -> Accuracy {
+        let loss = if format.id == model.native {
+            Some(0.0)
+        } else {
+            format.known_loss()
+        };
+        let known = self.expected.for_model(model, tier);
+        Accuracy {
+            tier,
+            model: known.accuracy,
+            basis: known.basis,
+            expected: known.accuracy * (1.0 - loss.unwrap_or_default()),
+            loss,
+        }
+    }
+
     /// The question to the calculator for one model and format.
     ///
     /// # Errors
@@ -94,7 +119,15 @@ pub(super) fn best(
     let mut best: Option<Candidate> = None;
     let mut nearest: Option<(Bytes, String)> = None;
     let mut failure = None;
+    let tier = tier_of(space, model)?;
     for format in applicable(space.formats, model) {
+        let accuracy = space.accuracy((model, format), tier.accuracy);
+        if best
+            .as_ref()
+            .is_some_and(|best| accuracy.rounded() < best.accuracy.rounded())
+        {
+            continue;
+        }
         let estimate = match estimate(&space.load(model, format)?) {
             Ok(estimate) => estimate,
             Err(error) => {
@@ -111,7 +144,7 @@ pub(super) fn best(
             }
             continue;
         }
-        let candidate = candidate(space, model, (format, estimate))?;
+        let candidate = candidate(space, (model, tier), (format, estimate), accuracy)?;
         if best
             .as_ref()
             .is_none_or(|best| candidate.serves_better_than(best))
@@ -203,23 +236,10 @@ fn tier_of<'a>(space: &Space<'a>, model: &Model) -> Result<&'a Tier> {
 
 fn candidate(
     space: &Space<'_>,
-    model: &Model,
+    (model, tier): (&Model, &Tier),
     (format, estimate): (&Format, Estimate),
+    accuracy: Accuracy,
 ) -> Result<Candidate> {
-    let tier = tier_of(space, model)?;
-    let loss = if format.id == model.native {
-        Some(0.0)
-    } else {
-        format.known_loss()
-    };
-    let known = space.expected.for_model(model, tier.accuracy);
-    let accuracy = Accuracy {
-        tier: tier.accuracy,
-        model: known.accuracy,
-        basis: known.basis,
-        expected: known.accuracy * (1.0 - loss.unwrap_or_default()),
-        loss,
-    };
     let as_fp32 = parameters(&model.shape).main.bytes_at(32);
     let claim = space
         .catalog
@@ -314,13 +334,7 @@ impl Candidate {
             .is_none_or(|weights| weights.matching == Match::Exact)
     }
 
-    /// Expected accuracy to a tenth of a point, below which no measurement of it reaches.
-    #[must_use]
-    pub fn rounded_accuracy(&self) -> u64 {
-        crate::units::whole((self.accuracy.expected * 10.0).round())
-    }
-
     fn serves_better_than(&self, other: &Self) -> bool {
-        (self.rounded_accuracy(), -self.latency_ms) > (other.rounded_accuracy(), -other.latency_ms)
+        (self.accuracy.rounded(), -self.latency_ms) > (other.accuracy.rounded(), -other.latency_ms)
     }
 }

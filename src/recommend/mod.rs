@@ -8,6 +8,7 @@ mod rank;
 use crate::calc::estimate::estimate;
 use crate::calc::hardware::Hardware;
 use crate::catalog::find::find;
+use crate::catalog::gpu::GpuKind;
 use crate::catalog::{Catalog, Engine, Format, KvFormat, Model, Origin, Scenario};
 use crate::error::{Error, Result};
 use crate::request::{HardwareAsked, check_load, engine_for};
@@ -146,7 +147,7 @@ fn notes(hardware: &Hardware) -> Vec<String> {
         return Vec::new();
     };
     match (&device.gpu, device.usable) {
-        (None, Some(usable)) => vec![format!(
+        (None, Some(usable)) if device.kind != GpuKind::Cpu => vec![format!(
             "{} counts as GiB less what a driver takes: {} a program can use; name the card (--gpu) for its own figure",
             device.name, usable.bytes
         )],
@@ -188,7 +189,8 @@ fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
     Ok(demands)
 }
 
-/// The formats to try: the one asked for, else those that the engine runs on this device and that lose little.
+/// The formats to try: the one asked for, else those that the engine runs on this device
+/// and that lose little, the least first.
 fn formats(
     catalog: &Catalog,
     engine: &Engine,
@@ -211,7 +213,7 @@ fn formats(
         return Ok(vec![own.clone()]);
     }
     let most_loss = catalog.defaults()?.request.most_loss;
-    Ok(all
+    let mut formats: Vec<Format> = all
         .iter()
         .filter(|format| format.engines.contains(&engine.id))
         .filter(|format| {
@@ -219,7 +221,10 @@ fn formats(
         })
         .filter(|format| runs_on(format, hardware))
         .cloned()
-        .collect())
+        .collect();
+    let loss = |format: &Format| format.known_loss().unwrap_or_default();
+    formats.sort_by(|one, two| loss(one).total_cmp(&loss(two)));
+    Ok(formats)
 }
 
 /// Whether every device has the compute capability that a format needs; unknown capabilities pass.

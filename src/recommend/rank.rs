@@ -8,7 +8,7 @@ pub(super) fn sort(candidates: &mut [Candidate]) {
     candidates.sort_by(|one, two| {
         two.is_real()
             .cmp(&one.is_real())
-            .then(two.rounded_accuracy().cmp(&one.rounded_accuracy()))
+            .then(two.accuracy.rounded().cmp(&one.accuracy.rounded()))
             .then(one.latency_ms.total_cmp(&two.latency_ms))
             .then(one.model.id.cmp(&two.model.id))
     });

@@ -30,8 +30,6 @@ pub struct Asked {
     pub sequences: Option<u64>,
     /// The engine's name.
     pub engine: Option<String>,
-    /// The hardware.
-    pub hardware: HardwareAsked,
     /// The split over devices.
     pub split: SplitAsked,
     /// Settings of the engine.
@@ -77,13 +75,17 @@ pub struct Request {
 }
 
 impl Request {
-    /// Resolves `asked` for `model`.
+    /// Resolves `asked` for `model` on `hardware`.
     ///
     /// # Errors
     /// Unknown names, impossible numbers, a format that the engine does not run.
-    pub fn resolve(catalog: &Catalog, model: Model, asked: &Asked) -> Result<Self> {
+    pub fn resolve(
+        catalog: &Catalog,
+        model: Model,
+        hardware: Option<Hardware>,
+        asked: &Asked,
+    ) -> Result<Self> {
         let defaults = &catalog.defaults()?.request;
-        let hardware = asked.hardware.resolve(catalog)?;
         let engine = match &asked.engine {
             Some(name) => Some(find(catalog.engines()?, name)?.clone()),
             None => hardware

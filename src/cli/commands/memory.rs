@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::super::Exit;
 use super::super::args;
 use super::super::args::OnOff;
+use super::super::{Exit, machine};
 use super::Session;
 use crate::calc::estimate::{capacity, estimate};
 use crate::calc::load::Options;
@@ -87,7 +87,6 @@ fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
         context: args.sequence.context,
         sequences: args.sequence.sequences,
         engine: args.engine.engine.clone(),
-        hardware: hardware(&args.hardware),
         split: SplitAsked {
             tensor: args.split.tp,
             pipeline: args.split.pp,
@@ -107,7 +106,8 @@ fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
             all_logits: args.engine.all_logits,
         },
     };
-    Ok(Request::resolve(catalog, model, &asked)?)
+    let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;
+    Ok(Request::resolve(catalog, model, hardware, &asked)?)
 }
 
 /// The hardware as asked; `--gpus` is a count, or names devices itself.

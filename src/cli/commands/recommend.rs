@@ -9,11 +9,10 @@ use super::super::ask::{self, Answers};
 use super::super::{Exit, machine, output};
 use super::Session;
 use super::memory::hardware;
-use crate::calc::hardware::Hardware;
 use crate::deploy::{Launch, command};
 use crate::recommend::{Asked, Recommendation};
 use crate::render::{Reply, document, view};
-use crate::request::{HardwareAsked, SplitAsked};
+use crate::request::SplitAsked;
 
 /// What to run on given hardware; asks on a terminal when nothing was said.
 pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend) -> Result<Exit> {
@@ -33,7 +32,9 @@ pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend)
         repeat = Some(answers.command());
         apply(&mut asked, answers);
     }
-    let hardware = resolve(session, &asked.hardware)?;
+    let Some(hardware) = machine::hardware(session.catalog, &asked.hardware)? else {
+        return Ok(Exit::Usage);
+    };
     let answer = crate::recommend::recommend(session.catalog, &hardware, &asked)?;
     let commands = commands(&answer)?;
     let limit = crate::units::index(args.limit);
@@ -50,13 +51,6 @@ pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend)
     } else {
         Exit::Answered
     })
-}
-
-fn resolve(session: &Session<'_>, asked: &HardwareAsked) -> Result<Hardware> {
-    match asked.resolve(session.catalog)? {
-        Some(hardware) => Ok(hardware),
-        None => machine::this(session.catalog),
-    }
 }
 
 fn asked(args: &args::Recommend) -> Asked {
@@ -96,6 +90,7 @@ fn commands(answer: &Recommendation) -> Result<Vec<String>> {
             sequences: answer.demands.sequences,
             engine: &answer.engine,
             split,
+            processor: answer.hardware.is_cpu(),
         })
     });
     Ok(launches.collect())
