@@ -7,12 +7,14 @@ use super::super::args::OnOff;
 use super::super::{Exit, machine};
 use super::Session;
 use crate::calc::estimate::{capacity, estimate};
+use crate::calc::hardware::Hardware;
 use crate::calc::load::Options;
 use crate::calc::plain::expanded_note;
 use crate::calc::rule::rule;
 use crate::calc::tensors::parameters;
-use crate::catalog::{Catalog, Model, Origin};
+use crate::catalog::{Catalog, Engine, Model, Origin};
 use crate::check::CheckDemands;
+use crate::deploy::{Launch, verify};
 use crate::render::document::Answer;
 use crate::render::{Reply, document, view};
 use crate::request::{Asked, HardwareAsked, Request, SplitAsked};
@@ -35,6 +37,10 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
         capacity: capacity(&load)?,
         rule: rule.as_ref(),
         explain: args.explain,
+        verification: request
+            .engine
+            .as_ref()
+            .map(|engine| verify(&launch(&request, engine))),
         notes: &notes,
     };
     let reply = Reply {
@@ -47,6 +53,19 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
     } else {
         Exit::Answered
     })
+}
+
+fn launch<'a>(request: &'a Request, engine: &'a Engine) -> Launch<'a> {
+    Launch {
+        model: &request.model,
+        format: &request.format,
+        kv: request.kv,
+        context: request.context,
+        sequences: request.sequences,
+        engine,
+        split: request.split,
+        processor: request.hardware.as_ref().is_some_and(Hardware::is_cpu),
+    }
 }
 
 /// Whether a model fits and meets demands.

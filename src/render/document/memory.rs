@@ -9,6 +9,7 @@ use crate::calc::rule::Rule;
 use crate::calc::tensors::parameters;
 use crate::catalog::Model;
 use crate::catalog::variant::Match;
+use crate::deploy::Verification;
 use crate::error::Result;
 use crate::request::Request;
 use crate::units::{Bytes, count};
@@ -25,6 +26,8 @@ pub struct Answer<'a> {
     pub rule: Option<&'a Rule>,
     /// Whether formulas are wanted.
     pub explain: bool,
+    /// How to check it on the engine, where there is one.
+    pub verification: Option<Verification>,
     /// What the user should know.
     pub notes: &'a [String],
 }
@@ -46,6 +49,14 @@ struct Document<'a> {
     rule: Option<RulePart<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<Vec<StepPart<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify: Option<VerifyPart<'a>>,
+}
+
+#[derive(Serialize)]
+struct VerifyPart<'a> {
+    command: &'a str,
+    look_at: &'a str,
 }
 
 /// A model in any document.
@@ -166,6 +177,14 @@ pub fn memory(answer: &Answer<'_>) -> Result<Value> {
         explain: answer
             .explain
             .then(|| estimate.memory.steps.iter().map(StepPart::of).collect()),
+        verify: answer
+            .verification
+            .as_ref()
+            .filter(|_| answer.explain)
+            .map(|verification| VerifyPart {
+                command: &verification.command,
+                look_at: &verification.look_at,
+            }),
     })
 }
 

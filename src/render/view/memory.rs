@@ -35,6 +35,11 @@ pub fn memory(answer: &Answer<'_>) -> Report {
             )]);
         }
     }
+    if let Some(verification) = answer.verification.as_ref().filter(|_| answer.explain) {
+        report.heading("Check it on the engine");
+        report.command(verification.command.replace(" && ", " &&\n  "));
+        report.text(format!("and look at {}", verification.look_at));
+    }
     report
 }
 
