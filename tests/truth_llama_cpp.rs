@@ -1,8 +1,11 @@
 //! llama.cpp's weights, cache and compute buffers, held against what it prints itself.
 
 use dsk::calc::gguf::FileType;
-use dsk::calc::llama_cpp::{Outputs, Settings, cache_bytes};
+use dsk::calc::llama_cpp::compute::{Part, buffers};
+use dsk::calc::llama_cpp::{Backend, Outputs, Settings, cache_bytes, memory};
+use dsk::calc::load::{Load, Options, Split};
 use dsk::calc::mix::{LatentLayout, Mix, file_bytes, gguf_tensors};
+use dsk::catalog::find::find;
 use dsk::catalog::{Catalog, KvFormat, Shape};
 use dsk::units::{Bytes, Tokens};
 
@@ -87,4 +90,61 @@ fn caches_are_0_bytes_off() {
         checked += 1;
     }
     assert_eq!(checked, 1427);
+}
+
+#[test]
+fn compute_buffers_are_0_bytes_off() {
+    let catalog = Catalog::load(&[]).expect("the embedded catalog is sound");
+    let mut checked = 0;
+    for row in rows(include_str!("data/llamacpp-memory.csv")) {
+        let (shape, layout) = model(&catalog, row[0]);
+        let settings = settings(&row, layout);
+        let Some(buffers) = buffers(&shape, &settings, Backend::Cpu, Part::WHOLE) else {
+            continue;
+        };
+        assert_eq!(buffers.host.0.to_string(), row[11], "{row:?}");
+        checked += 1;
+    }
+    assert_eq!(checked, 1325);
+}
+
+#[test]
+fn a_gpu_holds_what_cuda_allocated() {
+    let catalog = Catalog::load(&[]).expect("the embedded catalog is sound");
+    let engine = find(catalog.engines().expect("engines"), "llama.cpp").expect("llama.cpp");
+    for row in rows(include_str!("data/llamacpp-h200.csv")) {
+        let number = |column: usize| row[column].parse::<u64>().expect("a number");
+        let model = catalog.model(row[0]).expect("a model");
+        let format = match row[1] {
+            "F16" => "gguf-f16",
+            other => other,
+        };
+        let format = find(catalog.formats().expect("formats"), format).expect("a format");
+        let memory = memory(&Load {
+            model: &model,
+            format,
+            kv: KvFormat::parse(row[4]).expect("a cache format"),
+            context: Tokens(number(2) / number(3)),
+            sequences: number(3),
+            engine: Some(engine),
+            hardware: None,
+            split: Split::SINGLE,
+            options: Options {
+                flash_attention: Some(row[5] == "True"),
+                micro_batch: Some(number(6)),
+                ..Options::default()
+            },
+        })
+        .expect("a memory");
+        let parts = memory.fullest();
+        let ours = [
+            parts.weights,
+            parts.kv_cache,
+            parts.compute,
+            memory.host.weights,
+            memory.host.compute,
+        ];
+        let theirs: Vec<Bytes> = (7..12).map(|column| Bytes(number(column))).collect();
+        assert_eq!(ours.as_slice(), theirs, "{row:?}");
+    }
 }

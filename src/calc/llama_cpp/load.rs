@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::backend::Backend;
 use super::cache::layer_bytes;
-use super::compute;
+use super::compute::{self, Part};
 use super::settings::{Outputs, Settings};
 use crate::calc::gguf::FileType;
 use crate::calc::gguf_tensors::{Category, LatentLayout, gguf_tensors};
@@ -45,6 +45,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
     };
     let places = places(load, backend);
     let layers = LayerWeights::of(shape, mix, backend);
+    let pipelined = backend == Backend::Cuda && places.len() > 1;
     let devices: Vec<Parts> = places
         .iter()
         .map(|place| Parts {
@@ -54,7 +55,15 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
                 .clone()
                 .map(|layer| layer_bytes(shape, &settings, (layer, backend)))
                 .sum(),
-            compute: compute::device(shape, &settings, backend, place.output),
+            compute: compute::device(
+                shape,
+                &settings,
+                backend,
+                Part {
+                    output: place.output,
+                    pipelined,
+                },
+            ),
             runtime: runtime(load, backend),
         })
         .collect();

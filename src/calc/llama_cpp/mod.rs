@@ -1,9 +1,15 @@
 //! llama.cpp: weights, cache and buffers as its own allocator makes them.
 
+mod allocator;
 pub mod backend;
 pub mod cache;
 pub mod compute;
+mod feed_forward;
+mod graph;
+mod grouped;
+mod latent;
 mod load;
+mod network;
 pub mod settings;
 
 pub use backend::Backend;

@@ -80,25 +80,26 @@ impl Settings {
             .unwrap_or(u64::MAX)
     }
 
+    /// The micro-batch, no larger than the context as asked for.
+    fn limited_batch(&self) -> u64 {
+        let context = self.context.round_up(CONTEXT_STEP).0;
+        self.micro_batch.min(context).max(1)
+    }
+
     /// Tokens of the largest micro-batch: no more than the context, a multiple of the sequences.
     ///
-    /// Source: `sched_reserve` and `graph_reserve` in `src/llama-context.cpp`.
+    /// Source: the constructor, `sched_reserve` and `graph_reserve` in `src/llama-context.cpp`.
     #[must_use]
     pub fn batch_tokens(&self) -> u64 {
-        let sequences = self.sequences.max(1);
-        let context = self.cells().saturating_mul(self.streams());
-        self.micro_batch
-            .min(context)
-            .max(1)
-            .checked_next_multiple_of(sequences)
+        self.limited_batch()
+            .checked_next_multiple_of(self.sequences.max(1))
             .unwrap_or(u64::MAX)
     }
 
     /// Rows of logits that the micro-batch reserves.
     #[must_use]
     pub fn output_rows(&self) -> u64 {
-        let context = self.cells().saturating_mul(self.streams());
-        let tokens = self.micro_batch.min(context).max(1);
+        let tokens = self.limited_batch();
         match self.outputs {
             Outputs::EachSequence => self.sequences.max(1).min(tokens),
             Outputs::EachToken => tokens,

@@ -1,0 +1,378 @@
+//! A compute graph as llama.cpp builds it, reduced to what its memory depends on.
+//!
+//! Source: `ggml_gallocr_alloc_graph_impl` and `ggml_gallocr_allocate_node` in `ggml/src/ggml-alloc.c`, and
+//! `ggml_backend_sched_split_graph` in `ggml/src/ggml-backend.cpp`, of `ggml-org/llama.cpp` 0.5.0-dev (0c1e57098bba).
+
+use super::allocator::Pool;
+use super::backend::Backend;
+use crate::units::Bytes;
+
+/// A tensor of the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id(usize);
+
+/// Which memory holds a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Host,
+    Device,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Set before the graph runs; all inputs are allocated first.
+    Input,
+    /// Computed from its sources.
+    Operation,
+    /// Another shape of a tensor.
+    View,
+    /// Stores its sources in the cache.
+    Store,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    kind: Kind,
+    place: Place,
+    size: u64,
+    sources: [Option<Id>; 4],
+    /// The tensor that a view shows.
+    root: Option<Id>,
+    /// Sources of the same layout, over which the result may be written, in order.
+    reusable: [Option<Id>; 2],
+    /// Outputs of the graph are never freed.
+    is_output: bool,
+}
+
+/// Collects tensors in the order in which llama.cpp computes them.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    nodes: Vec<Node>,
+    place: Place,
+    /// Copies of every input on a GPU.
+    copies: u64,
+}
+
+/// Copies of the inputs when micro-batches follow each other over GPUs (`GGML_SCHED_MAX_COPIES`).
+const PIPELINE_COPIES: u64 = 4;
+
+/// Bytes of the buffers that a graph needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Buffers {
+    /// In the processor's memory.
+    pub host: Bytes,
+    /// In a GPU's memory.
+    pub device: Bytes,
+}
+
+/// The first four of `sources`: no operation that llama.cpp allocates for has more tensors of its own.
+fn four(sources: &[Id]) -> [Option<Id>; 4] {
+    let mut all = [None; 4];
+    for (slot, source) in all.iter_mut().zip(sources) {
+        *slot = Some(*source);
+    }
+    all
+}
+
+impl Recorder {
+    /// A graph whose layers run on `backend`, several of them in turn when `pipelined`.
+    pub(super) fn new(backend: Backend, pipelined: bool) -> Self {
+        Self {
+            nodes: Vec::with_capacity(512),
+            copies: if pipelined { PIPELINE_COPIES } else { 1 },
+            place: match backend {
+                Backend::Cpu => Place::Host,
+                Backend::Cuda => Place::Device,
+            },
+        }
+    }
+
+    fn push(&mut self, node: Node) -> Id {
+        self.nodes.push(node);
+        Id(self.nodes.len() - 1)
+    }
+
+    fn add(&mut self, kind: Kind, size: u64, sources: &[Id]) -> Id {
+        let place = self.place;
+        self.push(Node {
+            kind,
+            place,
+            size,
+            sources: four(sources),
+            root: None,
+            reusable: [None; 2],
+            is_output: false,
+        })
+    }
+
+    /// A tensor of `size` bytes that is set before the graph runs.
+    pub(super) fn input(&mut self, size: u64) -> Id {
+        let id = self.add(Kind::Input, size, &[]);
+        self.put_on_host(id);
+        id
+    }
+
+    /// A tensor that is allocated first as well, but beside the layers.
+    pub(super) fn scratch(&mut self, size: u64) -> Id {
+        self.add(Kind::Input, size, &[])
+    }
+
+    /// The result of an operation, of `size` bytes.
+    pub(super) fn operation(&mut self, size: u64, sources: &[Id]) -> Id {
+        self.add(Kind::Operation, size, sources)
+    }
+
+    /// As [`Recorder::operation`], computed by the processor in any case.
+    pub(super) fn on_host(&mut self, size: u64, sources: &[Id]) -> Id {
+        let id = self.operation(size, sources);
+        self.put_on_host(id);
+        id
+    }
+
+    fn put_on_host(&mut self, id: Id) {
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            node.place = Place::Host;
+        }
+    }
+
+    /// The result of an operation that may overwrite its first source, or one of several of the same layout.
+    pub(super) fn over(&mut self, size: u64, sources: &[Id], same_layout: &[Id]) -> Id {
+        let id = self.operation(size, sources);
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            for (slot, source) in node.reusable.iter_mut().zip(same_layout) {
+                *slot = Some(*source);
+            }
+        }
+        id
+    }
+
+    /// A norm, an activation, a rotation: an operation over one tensor of the same layout.
+    pub(super) fn onto(&mut self, tensor: Id) -> Id {
+        let size = self.size(tensor);
+        self.over(size, &[tensor], &[tensor])
+    }
+
+    /// Another shape of `tensor`.
+    pub(super) fn view(&mut self, tensor: Id) -> Id {
+        let root = self.root(tensor);
+        let size = self.size(tensor);
+        let id = self.add(Kind::View, size, &[tensor]);
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            node.root = Some(root);
+        }
+        id
+    }
+
+    /// A view that `sources` are written to.
+    pub(super) fn view_after(&mut self, tensor: Id, sources: &[Id]) -> Id {
+        let id = self.view(tensor);
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            node.sources = four(sources);
+        }
+        id
+    }
+
+    /// Stores `sources` in memory that the graph does not own.
+    pub(super) fn store(&mut self, sources: &[Id]) {
+        self.add(Kind::Store, 0, sources);
+    }
+
+    /// On a GPU, keeps `tensors` until here, because one kernel computes all since the first of them.
+    pub(super) fn hold(&mut self, tensors: &[Id]) {
+        if self.place == Place::Device {
+            for four in tensors.chunks(4) {
+                self.store(four);
+            }
+        }
+    }
+
+    /// What the layers read of a tensor in the processor's memory: itself, or a copy on the GPU.
+    pub(super) fn import(&mut self, tensor: Id) -> Id {
+        match self.place {
+            Place::Host => tensor,
+            Place::Device => {
+                self.store(&[tensor]);
+                let size = self.size(tensor);
+                if self.copies == 1 {
+                    return self.operation(size, &[]);
+                }
+                let copy = self.scratch(size);
+                self.keep(copy);
+                for _ in 1..self.copies {
+                    let next = self.scratch(size);
+                    self.keep(next);
+                }
+                copy
+            }
+        }
+    }
+
+    /// Marks what the caller reads after the graph has run.
+    pub(super) fn keep(&mut self, tensor: Id) {
+        if let Some(node) = self.nodes.get_mut(tensor.0) {
+            node.is_output = true;
+        }
+    }
+
+    /// Bytes of a tensor.
+    pub(super) fn size(&self, tensor: Id) -> u64 {
+        self.nodes.get(tensor.0).map_or(0, |node| node.size)
+    }
+
+    fn root(&self, tensor: Id) -> Id {
+        self.nodes
+            .get(tensor.0)
+            .and_then(|node| node.root)
+            .unwrap_or(tensor)
+    }
+
+    /// Runs the allocator over the graph.
+    pub(super) fn buffers(&self) -> Buffers {
+        let mut run = Run::new(&self.nodes);
+        for (index, node) in self.nodes.iter().enumerate() {
+            if node.kind == Kind::Input {
+                run.allocate(Id(index));
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            if node.kind != Kind::Input {
+                run.allocate(Id(index));
+                run.release_sources(Id(index));
+            }
+        }
+        Buffers {
+            host: Bytes(run.host.peak()),
+            device: Bytes(run.device.peak()),
+        }
+    }
+}
+
+/// What the allocator knows of a tensor.
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    children: u32,
+    views: u32,
+    offset: Option<u64>,
+}
+
+/// The allocator at work.
+struct Run<'a> {
+    nodes: &'a [Node],
+    states: Vec<State>,
+    host: Pool,
+    device: Pool,
+}
+
+impl<'a> Run<'a> {
+    fn new(nodes: &'a [Node]) -> Self {
+        let mut states = vec![State::default(); nodes.len()];
+        for node in nodes {
+            for source in node.sources.iter().flatten() {
+                if let Some(state) = states.get_mut(source.0) {
+                    state.children += 1;
+                }
+            }
+            if let Some(state) = node.root.and_then(|root| states.get_mut(root.0)) {
+                state.views += 1;
+            }
+        }
+        Self {
+            nodes,
+            states,
+            host: Pool::new(Backend::Cpu.alignment()),
+            device: Pool::new(Backend::Cuda.alignment()),
+        }
+    }
+
+    fn state(&self, id: Id) -> State {
+        self.states.get(id.0).copied().unwrap_or_default()
+    }
+
+    fn set_offset(&mut self, id: Id, offset: Option<u64>) {
+        if let Some(state) = self.states.get_mut(id.0) {
+            state.offset = offset;
+        }
+    }
+
+    fn pool(&mut self, place: Place) -> &mut Pool {
+        match place {
+            Place::Host => &mut self.host,
+            Place::Device => &mut self.device,
+        }
+    }
+
+    fn allocate(&mut self, id: Id) {
+        let Some(node) = self.nodes.get(id.0).copied() else {
+            return;
+        };
+        if matches!(node.kind, Kind::View | Kind::Store) {
+            return;
+        }
+        let taken_over = node
+            .reusable
+            .iter()
+            .flatten()
+            .find_map(|source| self.take_over(*source));
+        let offset = match taken_over {
+            Some(offset) => offset,
+            None => self.pool(node.place).take(node.size),
+        };
+        self.set_offset(id, Some(offset));
+    }
+
+    /// The memory of `source`, when nothing else will read it; what views show is never taken over.
+    fn take_over(&mut self, source: Id) -> Option<u64> {
+        let node = self.nodes.get(source.0)?;
+        let state = self.state(source);
+        let is_free = state.children == 1 && state.views == 0;
+        if node.is_output || node.root.is_some() || !is_free {
+            return None;
+        }
+        self.set_offset(source, None);
+        state.offset
+    }
+
+    fn release_sources(&mut self, id: Id) {
+        let Some(node) = self.nodes.get(id.0).copied() else {
+            return;
+        };
+        for source in node.sources.into_iter().flatten() {
+            self.release(source);
+        }
+    }
+
+    /// One reader less; frees the tensor, or the one that it shows, after the last.
+    fn release(&mut self, source: Id) {
+        let Some(state) = self.states.get_mut(source.0) else {
+            return;
+        };
+        state.children = state.children.saturating_sub(1);
+        if state.children != 0 || state.views != 0 {
+            return;
+        }
+        match self.nodes.get(source.0).and_then(|node| node.root) {
+            None => self.free(source),
+            Some(root) => {
+                if let Some(shown) = self.states.get_mut(root.0) {
+                    shown.views = shown.views.saturating_sub(1);
+                    if shown.views == 0 && shown.children == 0 {
+                        self.free(root);
+                    }
+                }
+            }
+        }
+    }
+
+    fn free(&mut self, id: Id) {
+        let Some(node) = self.nodes.get(id.0).copied() else {
+            return;
+        };
+        if node.is_output {
+            return;
+        }
+        if let Some(offset) = self.state(id).offset {
+            self.pool(node.place).give_back(offset, node.size);
+            self.set_offset(id, None);
+        }
+    }
+}
