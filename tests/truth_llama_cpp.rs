@@ -134,6 +134,7 @@ fn a_gpu_holds_what_cuda_allocated() {
                 micro_batch: Some(number(6)),
                 ..Options::default()
             },
+            explain: false,
         })
         .expect("a memory");
         let parts = memory.fullest();

@@ -210,6 +210,7 @@ fn a_load_on_the_catalogs_h200_has_vllms_tokens() {
                 batched_tokens: Some(case.max_num_batched_tokens),
                 ..Options::default()
             },
+            explain: false,
         };
         let tokens = vllm::pool_tokens(&load).expect("tokens").expect("hardware");
         let error = off(float(tokens.0), float(case.kv_cache_tokens));

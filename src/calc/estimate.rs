@@ -28,20 +28,58 @@ pub struct Estimate {
     pub short_by: Bytes,
 }
 
+/// What the formats of a model have in common, so that comparing them costs it once.
+#[derive(Debug, Clone)]
+pub enum Prepared {
+    /// llama.cpp's cache and buffers.
+    LlamaCpp(Box<llama_cpp::Prepared>),
+    /// Nothing: the engine's figures depend on the format throughout.
+    Nothing,
+}
+
+/// Calculates what does not depend on the format of `load`.
+///
+/// # Errors
+/// When the engine's memory for this model cannot be calculated.
+pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
+    match load.engine.map(|engine| engine.allocator) {
+        Some(Allocator::LlamaCpp) => Ok(Prepared::LlamaCpp(Box::new(llama_cpp::prepare(load)?))),
+        Some(Allocator::Vllm | Allocator::Sglang | Allocator::Transformers) | None => {
+            Ok(Prepared::Nothing)
+        }
+    }
+}
+
 /// What it takes, and whether it fits.
 ///
 /// # Errors
 /// When the engine's memory for this model cannot be calculated.
 pub fn estimate(load: &Load<'_>) -> Result<Estimate> {
-    let memory = memory(load)?;
+    Ok(held_against(load, memory(load)?))
+}
+
+/// What it takes, and whether it fits; `prepared` comes from the same question in any format.
+///
+/// # Errors
+/// When the engine's memory for this model cannot be calculated.
+pub fn estimate_prepared(load: &Load<'_>, prepared: &Prepared) -> Result<Estimate> {
+    let memory = match prepared {
+        Prepared::LlamaCpp(prepared) => llama_cpp::with_weights(load, prepared)?,
+        Prepared::Nothing => memory(load)?,
+    };
+    Ok(held_against(load, memory))
+}
+
+/// Holds `memory` against the hardware.
+fn held_against(load: &Load<'_>, memory: Memory) -> Estimate {
     let Some(hardware) = load.hardware else {
-        return Ok(Estimate {
+        return Estimate {
             memory,
             available: None,
             available_basis: None,
             fits: None,
             short_by: Bytes::ZERO,
-        });
+        };
     };
     let mut short_by = Bytes::ZERO;
     let mut known = true;
@@ -55,13 +93,13 @@ pub fn estimate(load: &Load<'_>) -> Result<Estimate> {
         short_by = short_by.max(memory.host.total() - host);
     }
     let tightest = hardware.smallest().and_then(|device| device.usable);
-    Ok(Estimate {
+    Estimate {
         memory,
         available: tightest.map(|usable| budget(load, usable.bytes)),
         available_basis: tightest.map(|usable| usable.basis),
         fits: known.then_some(short_by == Bytes::ZERO),
         short_by,
-    })
+    }
 }
 
 /// What the engine may use of a device with `usable` bytes.
@@ -98,6 +136,7 @@ pub fn weights(model: &Model, format: &Format, engine: Option<&Engine>) -> Resul
         hardware: None,
         split: Split::SINGLE,
         options: Options::default(),
+        explain: false,
     })?;
     Ok(memory.sum().weights + memory.host.weights)
 }

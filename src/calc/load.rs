@@ -25,6 +25,8 @@ pub struct Load<'a> {
     pub split: Split,
     /// Settings of the engine.
     pub options: Options,
+    /// Whether the formulas are wanted beside the figures.
+    pub explain: bool,
 }
 
 /// How a model is split over devices; every part is at least 1.

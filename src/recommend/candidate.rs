@@ -2,7 +2,7 @@
 
 use super::expected::Expected;
 use super::{Demands, Rejection};
-use crate::calc::estimate::{Estimate, estimate};
+use crate::calc::estimate::{Estimate, Prepared, estimate_prepared, prepare};
 use crate::calc::hardware::Hardware;
 use crate::calc::load::{Load, Options};
 use crate::calc::tensors::parameters;
@@ -101,6 +101,7 @@ impl Space<'_> {
             hardware: Some(self.hardware),
             split: SplitAsked::default().resolve(Some(self.hardware), Some(self.engine))?,
             options: Options::default(),
+            explain: false,
         })
     }
 }
@@ -119,6 +120,7 @@ pub(super) fn best(
     let mut best: Option<Candidate> = None;
     let mut nearest: Option<(Bytes, String)> = None;
     let mut failure = None;
+    let mut common = None;
     let tier = tier_of(space, model)?;
     for format in applicable(space.formats, model) {
         let accuracy = space.accuracy((model, format), tier.accuracy);
@@ -128,7 +130,10 @@ pub(super) fn best(
         {
             continue;
         }
-        let estimate = match estimate(&space.load(model, format)?) {
+        let load = space.load(model, format)?;
+        let estimate = match prepared(&mut common, &load)
+            .and_then(|common| estimate_prepared(&load, common))
+        {
             Ok(estimate) => estimate,
             Err(error) => {
                 failure = Some((format.id.clone(), error.to_string()));
@@ -170,6 +175,14 @@ pub(super) fn best(
         }),
         (None, None) => None,
     }))
+}
+
+/// What the model's formats have in common, calculated the first time.
+fn prepared<'a>(common: &'a mut Option<Prepared>, load: &Load<'_>) -> Result<&'a Prepared> {
+    if common.is_none() {
+        *common = Some(prepare(load)?);
+    }
+    Ok(common.as_ref().unwrap_or(&Prepared::Nothing))
 }
 
 /// The formats worth trying for a model: its own, and those that a conversion makes from 16 bits.

@@ -34,6 +34,8 @@ pub struct Asked {
     pub split: SplitAsked,
     /// Settings of the engine.
     pub options: Options,
+    /// Whether the formulas are wanted beside the figures.
+    pub explain: bool,
 }
 
 /// A split, as far as it was asked for.
@@ -70,6 +72,8 @@ pub struct Request {
     pub split: Split,
     /// Settings of the engine.
     pub options: Options,
+    /// Whether the formulas are wanted beside the figures.
+    pub explain: bool,
     /// What was filled in or bent, for the user to know.
     pub notes: Vec<String>,
 }
@@ -120,6 +124,7 @@ impl Request {
             hardware,
             split,
             options: asked.options,
+            explain: asked.explain,
             notes,
         })
     }
@@ -137,6 +142,7 @@ impl Request {
             hardware: self.hardware.as_ref(),
             split: self.split,
             options: self.options,
+            explain: self.explain,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::compute::{self, Part};
 use super::settings::{Outputs, Settings};
 use crate::calc::gguf::FileType;
 use crate::calc::gguf_tensors::{Category, LatentLayout, gguf_tensors};
+use crate::calc::hardware::Hardware;
 use crate::calc::load::Load;
 use crate::calc::memory::{HostParts, Memory, Parts, Scope, Step};
 use crate::calc::mix::{Mix, each_run};
@@ -16,55 +17,71 @@ use crate::catalog::format::Storage;
 use crate::catalog::shape::{Attention, Shape};
 use crate::catalog::{Basis, KvFormat};
 use crate::error::{Error, Result};
-use crate::units::{Bytes, Tokens, count, float, index, whole};
+use crate::units::{Bytes, Tokens, count, float, whole};
 
 /// Where every formula of this module comes from.
 const SOURCE: &str = "ggml-org/llama.cpp 0.5.0-dev (0c1e57098bba)";
 
 /// What a device holds, and whether it is one: layers `layers` and perhaps the output.
+#[derive(Debug, Clone)]
 struct Place {
     layers: Range<u32>,
     output: bool,
 }
 
-/// What llama.cpp allocates for the question.
+/// Everything that does not depend on the format of the weights.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    settings: Settings,
+    backend: Backend,
+    places: Vec<Place>,
+    /// Cache and compute buffer of each device.
+    devices: Vec<(Bytes, Bytes)>,
+    /// Layers that stay with the processor.
+    left: Range<u32>,
+    /// Their cache.
+    left_cache: Bytes,
+    /// Buffers in the host's memory.
+    host_compute: Bytes,
+}
+
+/// Cache and buffers of the question, for any format of its weights.
 ///
 /// # Errors
-/// When the format is no GGUF type, or the cache's format needs flash attention that is off.
-pub fn memory(load: &Load<'_>) -> Result<Memory> {
+/// When the cache's format needs flash attention that is off.
+pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
     let shape = &load.model.shape;
-    let mix = mix(load)?;
     let settings = settings(load)?;
-    let processor = load
-        .hardware
-        .is_some_and(crate::calc::hardware::Hardware::is_cpu);
+    let processor = load.hardware.is_some_and(Hardware::is_cpu);
     let backend = if processor {
         Backend::Cpu
     } else {
         Backend::Cuda
     };
     let places = places(load, backend);
-    let layers = LayerWeights::of(shape, mix, backend);
     let pipelined = backend == Backend::Cuda && places.len() > 1;
-    let devices: Vec<Parts> = places
+    let cache = |layers: &Range<u32>, backend| -> Bytes {
+        layers
+            .clone()
+            .map(|layer| layer_bytes(shape, &settings, (layer, backend)))
+            .sum()
+    };
+    let parts = [false, true].map(|output| {
+        let wanted = places.iter().any(|place| place.output == output);
+        let part = Part { output, pipelined };
+        if wanted {
+            compute::device(shape, &settings, backend, part)
+        } else {
+            Bytes::ZERO
+        }
+    });
+    let devices = places
         .iter()
-        .map(|place| Parts {
-            weights: layers.on(place, backend),
-            kv_cache: place
-                .layers
-                .clone()
-                .map(|layer| layer_bytes(shape, &settings, (layer, backend)))
-                .sum(),
-            compute: compute::device(
-                shape,
-                &settings,
-                backend,
-                Part {
-                    output: place.output,
-                    pipelined,
-                },
-            ),
-            runtime: runtime(load, backend),
+        .map(|place| {
+            (
+                cache(&place.layers, backend),
+                parts[usize::from(place.output)],
+            )
         })
         .collect();
     let resident: u32 = places
@@ -72,17 +89,62 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         .map(|place| place.layers.end - place.layers.start)
         .sum();
     let left = 0..shape.layers.saturating_sub(resident);
-    let host = host(load, (&settings, backend), &layers, left);
-    let basis = load.model.basis.and(compute::basis(shape, &settings));
+    let host_compute = match backend {
+        Backend::Cpu => Bytes::ZERO,
+        Backend::Cuda => compute::host(shape, &settings, !left.is_empty()),
+    };
+    Ok(Prepared {
+        left_cache: cache(&left, Backend::Cpu),
+        settings,
+        backend,
+        places,
+        devices,
+        left,
+        host_compute,
+    })
+}
+
+/// What llama.cpp allocates for the question.
+///
+/// # Errors
+/// When the format is no GGUF type, or the cache's format needs flash attention that is off.
+pub fn memory(load: &Load<'_>) -> Result<Memory> {
+    with_weights(load, &prepare(load)?)
+}
+
+/// What llama.cpp allocates for the question, which `prepared` was made for.
+///
+/// # Errors
+/// When the format is no GGUF type.
+pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
+    let shape = &load.model.shape;
+    let backend = prepared.backend;
+    let weights = LayerWeights::of(shape, mix(load)?, backend);
+    let devices = prepared
+        .places
+        .iter()
+        .zip(&prepared.devices)
+        .map(|(place, (kv_cache, compute))| Parts {
+            weights: weights.on(place, backend),
+            kv_cache: *kv_cache,
+            compute: *compute,
+            runtime: runtime(load, backend),
+        })
+        .collect();
     let mut memory = Memory {
         scope: Scope::Engine,
         devices,
-        host,
-        basis,
+        host: host(load, prepared, &weights),
+        basis: load
+            .model
+            .basis
+            .and(compute::basis(shape, &prepared.settings)),
         steps: Vec::new(),
         notes: Vec::new(),
     };
-    memory.steps = steps(load, &settings, &memory);
+    if load.explain {
+        memory.steps = steps(load, &prepared.settings, &memory);
+    }
     Ok(memory)
 }
 
@@ -204,7 +266,8 @@ fn shares(load: &Load<'_>) -> Vec<f64> {
 
 /// Bytes of the weights by layer, as a kind of memory rounds them.
 struct LayerWeights {
-    layers: Vec<Bytes>,
+    /// Layers that have a tensor in one type, and its bytes in each of them.
+    runs: Vec<(Range<u32>, Bytes)>,
     embedding: Bytes,
     output: Bytes,
 }
@@ -212,7 +275,7 @@ struct LayerWeights {
 impl LayerWeights {
     fn of(shape: &Shape, mix: Mix, backend: Backend) -> Self {
         let mut found = Self {
-            layers: vec![Bytes::ZERO; index(u64::from(shape.layers))],
+            runs: Vec::with_capacity(64),
             embedding: Bytes::ZERO,
             output: Bytes::ZERO,
         };
@@ -230,26 +293,22 @@ impl LayerWeights {
                 return;
             }
             let each = backend.tensor_bytes(run.each(), run.tensor.columns, block);
-            if !run.tensor.in_layer {
+            if run.tensor.in_layer {
+                found.runs.push((run.layers.clone(), each));
+            } else {
                 found.output += each;
-                return;
-            }
-            for layer in run.layers.clone() {
-                if let Some(sum) = found.layers.get_mut(index(u64::from(layer))) {
-                    *sum += each;
-                }
             }
         });
         found
     }
 
     fn range(&self, layers: &Range<u32>) -> Bytes {
-        let (start, end) = (index(u64::from(layers.start)), index(u64::from(layers.end)));
-        self.layers
-            .get(start..end)
-            .unwrap_or_default()
+        self.runs
             .iter()
-            .copied()
+            .map(|(run, each)| {
+                let (start, end) = (run.start.max(layers.start), run.end.min(layers.end));
+                *each * u64::from(end.saturating_sub(start))
+            })
             .sum()
     }
 
@@ -280,28 +339,19 @@ fn runtime(load: &Load<'_>, backend: Backend) -> Bytes {
 }
 
 /// What stays with the processor: the embedding, layers that are not offloaded, pinned buffers.
-fn host(
-    load: &Load<'_>,
-    (settings, backend): (&Settings, Backend),
-    weights: &LayerWeights,
-    left: Range<u32>,
-) -> HostParts {
-    if backend == Backend::Cpu {
+fn host(load: &Load<'_>, prepared: &Prepared, weights: &LayerWeights) -> HostParts {
+    if prepared.backend == Backend::Cpu {
         return HostParts::default();
     }
-    let shape = &load.model.shape;
     let output = if load.options.gpu_layers == Some(0) {
         weights.output
     } else {
         Bytes::ZERO
     };
     HostParts {
-        weights: weights.embedding + weights.range(&left) + output,
-        kv_cache: left
-            .clone()
-            .map(|layer| layer_bytes(shape, settings, (layer, Backend::Cpu)))
-            .sum(),
-        compute: compute::host(shape, settings, !left.is_empty()),
+        weights: weights.embedding + weights.range(&prepared.left) + output,
+        kv_cache: prepared.left_cache,
+        compute: prepared.host_compute,
     }
 }
 

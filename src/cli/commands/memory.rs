@@ -21,7 +21,8 @@ use crate::request::{Asked, HardwareAsked, Request, SplitAsked};
 
 /// What a model takes.
 pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Result<Exit> {
-    let request = request(session.catalog, &args.load)?;
+    let mut request = request(session.catalog, &args.load)?;
+    request.explain = args.explain;
     let load = request.load();
     let found = estimate(&load)?;
     let rule = args.rule.then(|| {
@@ -124,6 +125,7 @@ fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
             unified_cache: args.engine.kv_unified,
             all_logits: args.engine.all_logits,
         },
+        explain: false,
     };
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;
     Ok(Request::resolve(catalog, model, hardware, &asked)?)
