@@ -141,6 +141,18 @@ pub fn weights(model: &Model, format: &Format, engine: Option<&Engine>) -> Resul
     Ok(memory.sum().weights + memory.host.weights)
 }
 
+/// Bytes of all tensors in the file that holds the model in that format, draft layers included;
+/// none where the format is made only in memory.
+#[must_use]
+pub fn file_bytes(load: &Load<'_>) -> Option<Bytes> {
+    match &load.format.storage {
+        Storage::Gguf { .. } => llama_cpp::file_bytes(load),
+        Storage::Plain {} | Storage::Scaled(_) | Storage::Native {} => {
+            weights(load.model, load.format, None).ok()
+        }
+    }
+}
+
 /// What fits beside the weights on the hardware of `load`; none without hardware or with memory unknown.
 ///
 /// # Errors

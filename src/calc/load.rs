@@ -75,6 +75,8 @@ pub struct Options {
     pub gpu_layers: Option<u32>,
     /// llama.cpp: one cache shared by all sequences.
     pub unified_cache: bool,
+    /// llama.cpp: a GGUF of V2 or V3 from before April 2025, which caches every head's keys and values.
+    pub legacy_file: bool,
     /// llama.cpp: logits for every token of a micro-batch, not one per sequence.
     pub all_logits: bool,
 }

@@ -284,6 +284,9 @@ pub(super) struct Engine {
     /// llama.cpp: one cache shared by all sequences
     #[arg(long)]
     pub(super) kv_unified: bool,
+    /// llama.cpp: a GGUF of V2 or V3 from before April 2025, which caches every head's keys and values
+    #[arg(long)]
+    pub(super) legacy_gguf: bool,
     /// llama.cpp: logits for every token, as its benchmark keeps them
     #[arg(long)]
     pub(super) all_logits: bool,

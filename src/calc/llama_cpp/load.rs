@@ -6,12 +6,12 @@ use super::backend::Backend;
 use super::cache::layer_bytes;
 use super::compute::{self, Part};
 use super::settings::{Outputs, Settings};
-use crate::calc::gguf::FileType;
+use crate::calc::gguf::{BlockType, FileType};
 use crate::calc::gguf_tensors::{Category, LatentLayout, gguf_tensors};
 use crate::calc::hardware::Hardware;
 use crate::calc::load::Load;
 use crate::calc::memory::{HostParts, Memory, Parts, Scope, Step};
-use crate::calc::mix::{Mix, each_run};
+use crate::calc::mix::{self, Mix, each_run};
 use crate::calc::tensors::Section;
 use crate::catalog::format::Storage;
 use crate::catalog::shape::{Attention, Shape};
@@ -119,7 +119,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
 pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
     let shape = &load.model.shape;
     let backend = prepared.backend;
-    let weights = LayerWeights::of(shape, mix(load)?, backend);
+    let weights = LayerWeights::of(shape, mix(load)?, (backend, prepared.settings.layout));
     let devices = prepared
         .places
         .iter()
@@ -140,12 +140,28 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
             .basis
             .and(compute::basis(shape, &prepared.settings)),
         steps: Vec::new(),
-        notes: Vec::new(),
+        notes: notes(load, prepared, weights.repacked),
     };
     if load.explain {
         memory.steps = steps(load, &prepared.settings, &memory);
     }
     Ok(memory)
+}
+
+/// Bytes of all tensors in the file, those of draft layers included; none when the format is no GGUF type.
+#[must_use]
+pub fn file_bytes(load: &Load<'_>) -> Option<Bytes> {
+    let shape = &load.model.shape;
+    let layout = if load.options.legacy_file {
+        LatentLayout::MultiHead
+    } else {
+        LatentLayout::Absorbed
+    };
+    Some(mix::file_bytes(
+        shape,
+        &gguf_tensors(shape, layout),
+        mix(load).ok()?,
+    ))
 }
 
 /// The file type of the question's format.
@@ -182,7 +198,7 @@ fn settings(load: &Load<'_>) -> Result<Settings> {
     }
     let latent = matches!(load.model.shape.attention, Attention::Latent { .. });
     let quantized = load.kv.block().0 > 1;
-    if quantized && latent && !flash_attention {
+    if quantized && latent && !flash_attention && !load.options.legacy_file {
         return Err(Error::Unanswerable(
             "llama.cpp cannot quantize the cache of latent attention without flash attention"
                 .to_owned(),
@@ -207,7 +223,11 @@ fn settings(load: &Load<'_>) -> Result<Settings> {
         },
         flash_attention,
         outputs,
-        layout: LatentLayout::Absorbed,
+        layout: if load.options.legacy_file {
+            LatentLayout::MultiHead
+        } else {
+            LatentLayout::Absorbed
+        },
         ..default
     })
 }
@@ -270,29 +290,52 @@ struct LayerWeights {
     runs: Vec<(Range<u32>, Bytes)>,
     embedding: Bytes,
     output: Bytes,
+    /// What the processor copies into an order of its own, beside the mapped file.
+    repacked: Bytes,
 }
 
+/// Types that a processor with AVX2 multiplies in an order of its own, into which it copies them.
+///
+/// Source: `ggml_repack_get_optimal_repack_type` in `ggml/src/ggml-cpu/repack.cpp`; with AVX-512 `Q2_K` as well.
+const REPACKED: [BlockType; 4] = [
+    BlockType::Q4_0,
+    BlockType::Q4K,
+    BlockType::Iq4Nl,
+    BlockType::Mxfp4,
+];
+
 impl LayerWeights {
-    fn of(shape: &Shape, mix: Mix, backend: Backend) -> Self {
+    fn of(shape: &Shape, mix: Mix, (backend, layout): (Backend, LatentLayout)) -> Self {
         let mut found = Self {
             runs: Vec::with_capacity(64),
             embedding: Bytes::ZERO,
             output: Bytes::ZERO,
+            repacked: Bytes::ZERO,
         };
-        let tensors = gguf_tensors(shape, LatentLayout::Absorbed);
+        let tensors = gguf_tensors(shape, layout);
         each_run(shape, &tensors, mix, |run| {
             if run.tensor.section == Section::Draft {
                 return;
             }
-            let block = (run.block.elements(), run.block.block_bytes());
+            // The processor maps the file as it is; a GPU's memory rounds every tensor up.
+            let held = |backend: Backend| match backend {
+                Backend::Cpu => run.each(),
+                Backend::Cuda => {
+                    let block = (run.block.elements(), run.block.block_bytes());
+                    backend.tensor_bytes(run.each(), run.tensor.columns, block)
+                }
+            };
             if run.tensor.category == Category::Embedding {
-                found.embedding += Backend::Cpu.tensor_bytes(run.each(), run.tensor.columns, block);
+                found.embedding += held(Backend::Cpu);
                 if shape.tied_embeddings {
-                    found.output += backend.tensor_bytes(run.each(), run.tensor.columns, block);
+                    found.output += held(backend);
                 }
                 return;
             }
-            let each = backend.tensor_bytes(run.each(), run.tensor.columns, block);
+            if REPACKED.contains(&run.block) {
+                found.repacked += run.bytes();
+            }
+            let each = held(backend);
             if run.tensor.in_layer {
                 found.runs.push((run.layers.clone(), each));
             } else {
@@ -353,6 +396,30 @@ fn host(load: &Load<'_>, prepared: &Prepared, weights: &LayerWeights) -> HostPar
         kv_cache: prepared.left_cache,
         compute: prepared.host_compute,
     }
+}
+
+/// What else the user should know.
+fn notes(load: &Load<'_>, prepared: &Prepared, repacked: Bytes) -> Vec<String> {
+    let mut notes = Vec::new();
+    if prepared.backend == Backend::Cpu && repacked > Bytes::ZERO {
+        notes.push(format!(
+            "a processor with AVX2 copies {repacked} of the weights into an order of its own, beside the mapped file (--no-repack keeps it from that)"
+        ));
+    }
+    if prepared.settings.layout == LatentLayout::MultiHead {
+        notes.push("a file from before latent attention was supported: convert it again to cache the latent alone".to_owned());
+    }
+    if prepared.settings.keys != prepared.settings.values {
+        notes.push("without flash attention llama.cpp caches values in 16 bits".to_owned());
+    }
+    if !prepared.left.is_empty() {
+        let layers = prepared.left.end - prepared.left.start;
+        notes.push(format!(
+            "{layers} of {} layers stay with the processor",
+            load.model.shape.layers
+        ));
+    }
+    notes
 }
 
 fn steps(load: &Load<'_>, settings: &Settings, memory: &Memory) -> Vec<Step> {

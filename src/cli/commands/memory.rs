@@ -123,6 +123,7 @@ fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
                 .map(|switch| switch == OnOff::On),
             gpu_layers: args.engine.gpu_layers,
             unified_cache: args.engine.kv_unified,
+            legacy_file: args.engine.legacy_gguf,
             all_logits: args.engine.all_logits,
         },
         explain: false,

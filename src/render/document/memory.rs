@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::calc::estimate::Estimate;
+use crate::calc::estimate::{Estimate, file_bytes};
 use crate::calc::memory::{Capacity, HostParts, Parts, Scope, Step};
 use crate::calc::rule::Rule;
 use crate::calc::tensors::parameters;
@@ -39,6 +39,7 @@ struct Document<'a> {
     request: RequestPart<'a>,
     #[serde(flatten)]
     memory: MemoryPart,
+    file_bytes: Option<u64>,
     capacity: Option<CapacityPart>,
     available_bytes_per_gpu: Option<u64>,
     fits: Option<bool>,
@@ -158,6 +159,7 @@ pub fn memory(answer: &Answer<'_>) -> Result<Value> {
         model: ModelPart::of(&answer.request.model),
         request: RequestPart::of(answer.request),
         memory: MemoryPart::of(estimate),
+        file_bytes: file_bytes(&answer.request.load()).map(|bytes| bytes.0),
         capacity: answer.capacity.map(|capacity| CapacityPart {
             kv_tokens: capacity.kv_tokens.0,
             sequences: capacity.sequences,
