@@ -100,13 +100,13 @@ fn compressed_bytes(
         };
         row_bytes(row, cells.saturating_mul(sequences), backend)
     };
-    let window = round_up(cells.min(attention.window_tokens.saturating_add(settings.micro_batch)));
+    let window = window_cells(attention, settings);
     let ratio = attention.ratio(layer);
     let mut total = cached(size, window);
     if ratio == 0 {
         return total;
     }
-    let entries = round_up(cells.div_ceil(u64::from(ratio)).max(1));
+    let entries = entries(cells, ratio);
     total += cached(size, entries);
     let state = |width: u64, places: u64| {
         let data = Bytes(STATE_BYTES) * width * places * sequences;
@@ -120,6 +120,17 @@ fn compressed_bytes(
         total += state(size, places);
     }
     total
+}
+
+/// V4: cells of one sequence's window, the micro-batch beside it.
+pub(super) fn window_cells(attention: &Compressed, settings: &Settings) -> u64 {
+    let window = attention.window_tokens.saturating_add(settings.micro_batch);
+    round_up(settings.cells().min(window))
+}
+
+/// V4: cells for the compressed entries of `cells` positions.
+pub(super) fn entries(cells: u64, ratio: u32) -> u64 {
+    round_up(cells.div_ceil(u64::from(ratio.max(1))).max(1))
 }
 
 fn round_up(cells: u64) -> u64 {

@@ -26,7 +26,7 @@ impl Part {
     };
 }
 
-/// The buffers of the largest micro-batch with its layers on `backend`; none where the attention is not listed (V4).
+/// The buffers of the largest micro-batch with its layers on `backend`; none for a shape that llama.cpp does not load (V4.1).
 #[must_use]
 pub fn buffers(
     shape: &Shape,
@@ -37,55 +37,36 @@ pub fn buffers(
     network::buffers(shape, settings, backend, part)
 }
 
-/// The compute buffer of a device that holds some layers and perhaps the output.
+/// The compute buffer of a device that holds some layers and perhaps the output; none as for [`buffers`].
 #[must_use]
-pub fn device(shape: &Shape, settings: &Settings, backend: Backend, part: Part) -> Bytes {
-    match (buffers(shape, settings, backend, part), backend) {
-        (Some(buffers), Backend::Cpu) => buffers.host,
-        (Some(buffers), Backend::Cuda) => buffers.device,
-        (None, _) => compressed(settings),
-    }
+pub fn device(shape: &Shape, settings: &Settings, backend: Backend, part: Part) -> Option<Bytes> {
+    let buffers = buffers(shape, settings, backend, part)?;
+    Some(match backend {
+        Backend::Cpu => buffers.host,
+        Backend::Cuda => buffers.device,
+    })
 }
 
-/// Pinned host memory beside devices, and what layers left with the processor need.
+/// Pinned host memory beside devices, and what layers left with the processor need; none as for [`buffers`].
 #[must_use]
-pub fn host(shape: &Shape, settings: &Settings, layers: bool) -> Bytes {
-    let pinned = match buffers(shape, settings, Backend::Cuda, Part::WHOLE) {
-        Some(buffers) => buffers.host,
-        None => pinned(shape, settings),
-    };
+pub fn host(shape: &Shape, settings: &Settings, layers: bool) -> Option<Bytes> {
+    let pinned = network::pinned(shape, settings)?;
     if !layers {
-        return pinned;
+        return Some(pinned);
     }
     let part = Part {
         output: false,
         pipelined: false,
     };
-    pinned.max(device(shape, settings, Backend::Cpu, part))
+    Some(pinned.max(device(shape, settings, Backend::Cpu, part)?))
 }
 
-/// How the buffers are known.
+/// How the buffers are known: V4's were never seen on a GPU.
 #[must_use]
-pub fn basis(shape: &Shape, _: &Settings) -> Basis {
-    match shape.attention {
-        Attention::Grouped { .. } | Attention::Latent { .. } => Basis::Exact,
-        Attention::Compressed(_) => Basis::Modelled,
+pub fn basis(shape: &Shape, backend: Backend) -> Basis {
+    match (&shape.attention, backend) {
+        (Attention::Grouped { .. } | Attention::Latent { .. }, _)
+        | (Attention::Compressed(_), Backend::Cpu) => Basis::Exact,
+        (Attention::Compressed(_), Backend::Cuda) => Basis::Modelled,
     }
-}
-
-/// V4's buffer, fitted to the sizes that llama.cpp 0.5.0-dev (0c1e57098bba) prints for V4-Flash, within 12 %.
-fn compressed(settings: &Settings) -> Bytes {
-    let (constant, tenths_per_cell) = if settings.flash_attention {
-        (530_000, 30)
-    } else {
-        (720_000, 666)
-    };
-    let each = settings.cells().saturating_mul(tenths_per_cell) / 10 + constant;
-    Bytes(settings.batch_tokens().saturating_mul(each))
-}
-
-/// Embeddings, mask and indices in the processor's memory.
-fn pinned(shape: &Shape, settings: &Settings) -> Bytes {
-    let mask = if settings.flash_attention { 2 } else { 4 } * settings.cells();
-    Bytes(settings.batch_tokens()) * (8 * shape.hidden + mask + 24)
 }

@@ -31,6 +31,16 @@ struct Experts {
     inner: u64,
     shared_inner: u64,
     has_bias: bool,
+    scoring: Scoring,
+}
+
+/// How experts are scored and picked.
+#[derive(Debug, Clone, Copy)]
+enum Scoring {
+    /// By one function of the router's result.
+    Once,
+    /// V4: by the root of one, or by a table of tokens.
+    Root { tokens: Option<Id> },
 }
 
 /// The feed-forward of `layer` for `rows` tokens, added to `stream`.
@@ -57,11 +67,39 @@ pub(super) fn record(pass: &mut Pass, stream: Id, (layer, rows): (u32, u64)) -> 
                 inner: *expert_intermediate,
                 shared_inner: expert_intermediate * shared_experts,
                 has_bias: *router_bias,
+                scoring: Scoring::Once,
             };
             routed(pass, normed, (experts, rows))
         }
     };
     pass.sum(result, stream)
+}
+
+/// V4's experts over `entering`, picked by a table of `tokens` where there are any.
+pub(super) fn by_root(pass: &mut Pass, entering: Id, tokens: Option<Id>) -> Id {
+    let normed = pass.graph.onto(entering);
+    let normed = pass.graph.onto(normed);
+    let rows = pass.batch.tokens;
+    match &pass.shape.feed_forward {
+        FeedForward::Dense { intermediate } => gated(pass, normed, (*intermediate, rows)),
+        FeedForward::Experts {
+            experts,
+            experts_per_token,
+            expert_intermediate,
+            shared_experts,
+            ..
+        } => {
+            let experts = Experts {
+                experts: *experts,
+                used: *experts_per_token,
+                inner: *expert_intermediate,
+                shared_inner: expert_intermediate * shared_experts,
+                has_bias: true,
+                scoring: Scoring::Root { tokens },
+            };
+            routed(pass, normed, (experts, rows))
+        }
+    }
 }
 
 fn bytes(rows: u64, width: u64) -> u64 {
@@ -108,21 +146,32 @@ fn router(pass: &mut Pass, normed: Id, (experts, rows): (Experts, u64)) -> Routi
     let graph = &mut pass.graph;
     let each = bytes(rows, experts.experts);
     let logits = graph.operation(each, &[normed]);
-    let scored = graph.onto(logits);
+    let mut scored = graph.onto(logits);
+    let mut tokens = None;
+    if let Scoring::Root { tokens: table } = experts.scoring {
+        scored = graph.onto(scored);
+        tokens = table;
+    }
     let scored_rows = graph.view(scored);
     let mut steps = vec![scored, logits, scored_rows];
-    let ranked = if experts.has_bias {
-        let biased = graph.onto(scored);
-        steps.push(biased);
-        biased
-    } else {
-        scored
-    };
-    let order = graph.operation(each, &[ranked]);
-    let picked = graph.view(order);
     let size = bytes(rows, experts.used);
+    let picked = match tokens {
+        Some(tokens) => graph.operation(size, &[tokens]),
+        None => {
+            let ranked = if experts.has_bias {
+                let biased = graph.onto(scored);
+                steps.push(biased);
+                biased
+            } else {
+                scored
+            };
+            let order = graph.operation(each, &[ranked]);
+            steps.push(order);
+            graph.view(order)
+        }
+    };
     let mut weights = graph.operation(size, &[scored_rows, picked]);
-    steps.extend([order, picked, weights]);
+    steps.extend([picked, weights]);
     if experts.has_bias {
         let flat = graph.view(weights);
         let sum = graph.operation(bytes(rows, 1), &[flat]);

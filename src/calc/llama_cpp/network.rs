@@ -8,20 +8,20 @@ use super::backend::Backend;
 use super::compute::Part;
 use super::graph::{Buffers, Id, Recorder};
 use super::settings::Settings;
-use super::{feed_forward, grouped, latent};
+use super::{compressed, feed_forward, grouped, hyper, latent};
 use crate::calc::gguf_tensors::LatentLayout;
 use crate::catalog::KvFormat;
 use crate::catalog::shape::{Attention, Shape};
-use crate::units::Parameters;
+use crate::units::{Bytes, Parameters};
 
 /// Bytes of an activation: all are 32-bit floats.
 pub(super) const ACTIVATION: u64 = 4;
 /// Bytes of a number in the masks of flash attention and of the indexer.
-const HALF: u64 = 2;
+pub(super) const HALF: u64 = 2;
 /// Bytes of a token id or a position.
-const INDEX: u64 = 4;
+pub(super) const INDEX: u64 = 4;
 /// Bytes of an index into the cache.
-const CELL_INDEX: u64 = 8;
+pub(super) const CELL_INDEX: u64 = 8;
 /// Layers of a kind after which the allocator's state repeats itself.
 const REPEATING: u32 = 3;
 
@@ -64,36 +64,62 @@ pub(super) struct Pass<'a> {
     pub(super) marks: Vec<Id>,
 }
 
-/// The buffers of a forward pass; none for attention that llama.cpp computes otherwise (V4).
+/// The buffers of a forward pass; none for a shape that llama.cpp does not load (V4.1).
 pub(super) fn buffers(
     shape: &Shape,
     settings: &Settings,
     backend: Backend,
     part: Part,
 ) -> Option<Buffers> {
-    if matches!(shape.attention, Attention::Compressed(_)) {
-        return None;
+    let mut pass = Pass::new(shape, settings, (backend, part));
+    if is_compressed(shape) {
+        let sizes = compressed::Sizes::of(shape, settings)?;
+        hyper::record(&mut pass, &sizes);
+    } else {
+        pass.record();
     }
-    let batch = Batch {
-        tokens: settings.batch_tokens(),
-        cells: settings.cells(),
-        streams: settings.streams(),
-        outputs: settings.output_rows(),
-    };
-    let mut pass = Pass {
-        graph: Recorder::new(backend, part.pipelined),
-        shape,
-        settings,
-        backend,
-        batch,
-        part,
-        marks: Vec::new(),
-    };
-    pass.record();
     Some(pass.graph.buffers())
 }
 
-impl Pass<'_> {
+/// What the processor holds when GPUs compute every layer: inputs and embeddings.
+pub(super) fn pinned(shape: &Shape, settings: &Settings) -> Option<Bytes> {
+    let part = Part::WHOLE;
+    let mut pass = Pass::new(shape, settings, (Backend::Cuda, part));
+    if is_compressed(shape) {
+        let sizes = compressed::Sizes::of(shape, settings)?;
+        hyper::embed(&mut pass, &sizes);
+    } else {
+        pass.embed();
+    }
+    Some(pass.graph.buffers().host)
+}
+
+fn is_compressed(shape: &Shape) -> bool {
+    matches!(shape.attention, Attention::Compressed(_))
+}
+
+impl<'a> Pass<'a> {
+    fn new(
+        shape: &'a Shape,
+        settings: &'a Settings,
+        (backend, part): (Backend, Part),
+    ) -> Self {
+        Self {
+            graph: Recorder::new(backend, part.pipelined),
+            shape,
+            settings,
+            backend,
+            batch: Batch {
+                tokens: settings.batch_tokens(),
+                cells: settings.cells(),
+                streams: settings.streams(),
+                outputs: settings.output_rows(),
+            },
+            part,
+            marks: Vec::new(),
+        }
+    }
+
     /// Bytes of `width` activations for every token.
     pub(super) fn wide(&self, width: u64) -> u64 {
         self.batch
@@ -125,25 +151,40 @@ impl Pass<'_> {
     /// Source: `ggml_cuda_flash_attn_ext_get_f16_extra_data` in `ggml-cuda/fattn-common.cuh`.
     pub(super) fn flash_bytes(&self, result: u64, rows: &[(u64, KvFormat)]) -> u64 {
         let cells = self.batch.cells.saturating_mul(self.batch.streams);
+        let numbers = rows
+            .iter()
+            .map(|(width, format)| (width.saturating_mul(cells), *format));
+        self.flash_with(result, numbers)
+    }
+
+    /// As [`Pass::flash_bytes`], of so many cached numbers in each format.
+    pub(super) fn flash_with(
+        &self,
+        result: u64,
+        cached: impl IntoIterator<Item = (u64, KvFormat)>,
+    ) -> u64 {
         let mut end = result;
-        for (width, format) in rows {
-            let is_converted = self.backend == Backend::Cuda && grouped::is_quantized(*format);
+        for (numbers, format) in cached {
+            let is_converted = self.backend == Backend::Cuda && grouped::is_quantized(format);
             if is_converted {
                 let aligned = end.next_multiple_of(Backend::Cuda.alignment());
-                let halves = KvFormat::F16.bytes(Parameters(width.saturating_mul(cells)));
-                end = aligned.saturating_add(halves.0);
+                end = aligned.saturating_add(KvFormat::F16.bytes(Parameters(numbers)).0);
             }
         }
         end
     }
 
-    fn record(&mut self) {
-        let hidden = self.shape.hidden;
+    /// The inputs, and the embedded tokens.
+    fn embed(&mut self) -> (Inputs, Id) {
+        let size = self.wide(self.shape.hidden);
         let tokens = self.graph.input(self.batch.tokens * INDEX);
-        self.graph.input(self.wide(hidden));
+        self.graph.input(size);
         let inputs = self.inputs();
-        let size = self.wide(hidden);
-        let embedded = self.graph.on_host(size, &[tokens]);
+        (inputs, self.graph.on_host(size, &[tokens]))
+    }
+
+    fn record(&mut self) {
+        let (inputs, embedded) = self.embed();
         let mut stream = self.graph.import(embedded);
         let inputs = self.import(inputs);
         let last = self.shape.layers.saturating_sub(1);
