@@ -9,8 +9,8 @@ use super::graph::Id;
 use super::grouped::{is_quantized, rotation_width};
 use super::network::{ACTIVATION, CELL_INDEX, HALF, INDEX, Pass};
 use super::settings::Settings;
-use crate::catalog::shape::{Attention, Compressed, OVERLAPPED_RATIO, Shape};
 use crate::catalog::KvFormat;
+use crate::catalog::shape::{Attention, Compressed, OVERLAPPED_RATIO, Shape};
 use crate::units::Parameters;
 
 /// The ratio of the layers without an indexer that llama.cpp knows.
@@ -59,7 +59,7 @@ impl Sizes {
     }
 
     /// Bytes of a mask over `cells` of every sequence.
-    pub(super) fn mask_bytes(&self, pass: &Pass, cells: u64) -> u64 {
+    pub(super) fn mask_bytes(pass: &Pass, cells: u64) -> u64 {
         let element = if pass.settings.flash_attention {
             HALF
         } else {
@@ -172,7 +172,7 @@ pub(super) fn attention(
 
 /// What marks the picked entries of one layer.
 fn zeros(pass: &mut Pass, sizes: &Sizes) -> Id {
-    let size = sizes.mask_bytes(pass, picked(sizes));
+    let size = Sizes::mask_bytes(pass, picked(sizes));
     pass.graph.scratch(size)
 }
 
@@ -370,9 +370,9 @@ fn over_all(
     let entries = sizes.entries(ratio);
     let keys = joined(pass, sizes, entries);
     let ready = ready(pass, heads.query, (keys, sizes));
-    let size = sizes.mask_bytes(pass, entries);
+    let size = Sizes::mask_bytes(pass, entries);
     let own = once(pass, &mut inputs.sparse_mask, size);
-    let size = sizes.mask_bytes(pass, keys.cells);
+    let size = Sizes::mask_bytes(pass, keys.cells);
     let mask = pass.graph.operation(size, &[inputs.mask, own]);
     attended(pass, &ready, (mask, sizes, keys.cells))
 }
@@ -384,24 +384,20 @@ fn over_picked(pass: &mut Pass, heads: Heads, (inputs, sizes): (&mut Inputs, &Si
     let marks = zeros(pass, sizes);
     let marks = pass.graph.onto(marks);
     let top = top(pass, heads, (inputs, sizes, entries));
-    let size = sizes.mask_bytes(pass, entries);
+    let size = Sizes::mask_bytes(pass, entries);
     let own = once(pass, &mut inputs.overlapped_mask, size);
     let hidden = pass.graph.over(size, &[own], &[own]);
     let rows = pass.graph.view(hidden);
     let shown = pass.graph.view_after(hidden, &[marks, top, rows]);
     let shown = pass.graph.view(shown);
     let shown = pass.graph.over(size, &[shown, own], &[own]);
-    let size = sizes.mask_bytes(pass, keys.cells);
+    let size = Sizes::mask_bytes(pass, keys.cells);
     let mask = pass.graph.operation(size, &[inputs.mask, shown]);
     attended(pass, &ready, (mask, sizes, keys.cells))
 }
 
 /// The entries that the indexer picks.
-fn top(
-    pass: &mut Pass,
-    heads: Heads,
-    (inputs, sizes, entries): (&mut Inputs, &Sizes, u64),
-) -> Id {
+fn top(pass: &mut Pass, heads: Heads, (inputs, sizes, entries): (&mut Inputs, &Sizes, u64)) -> Id {
     let indexer = sizes.own.indexer;
     let size = pass.wide(indexer.heads * indexer.head_size);
     let query = pass.graph.operation(size, &[heads.compressed_query]);

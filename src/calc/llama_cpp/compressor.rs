@@ -117,9 +117,7 @@ fn gathered(pass: &mut Pass, state: Id, (inputs, own): (&mut Inputs, Compressor)
         let row = pass.graph.view(source);
         let row = pass.graph.operation(bytes(1, width), &[row]);
         let row = pass.graph.view(row);
-        source = pass
-            .graph
-            .operation(bytes(rows + 1, width), &[source, row]);
+        source = pass.graph.operation(bytes(rows + 1, width), &[source, row]);
     }
     let read = once(pass, &mut inputs.read, read_rows * INDEX);
     let mut rows = pass
@@ -139,8 +137,7 @@ fn gathered(pass: &mut Pass, state: Id, (inputs, own): (&mut Inputs, Compressor)
         rows = pass.graph.view(rows);
     }
     let turned = pass.graph.view(rows);
-    pass.graph
-        .operation(bytes(read_rows, own.width), &[turned])
+    pass.graph.operation(bytes(read_rows, own.width), &[turned])
 }
 
 /// Entries as sums of values weighed by scores, normed, with position.

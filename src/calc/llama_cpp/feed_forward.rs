@@ -155,20 +155,19 @@ fn router(pass: &mut Pass, normed: Id, (experts, rows): (Experts, u64)) -> Routi
     let scored_rows = graph.view(scored);
     let mut steps = vec![scored, logits, scored_rows];
     let size = bytes(rows, experts.used);
-    let picked = match tokens {
-        Some(tokens) => graph.operation(size, &[tokens]),
-        None => {
-            let ranked = if experts.has_bias {
-                let biased = graph.onto(scored);
-                steps.push(biased);
-                biased
-            } else {
-                scored
-            };
-            let order = graph.operation(each, &[ranked]);
-            steps.push(order);
-            graph.view(order)
-        }
+    let picked = if let Some(tokens) = tokens {
+        graph.operation(size, &[tokens])
+    } else {
+        let ranked = if experts.has_bias {
+            let biased = graph.onto(scored);
+            steps.push(biased);
+            biased
+        } else {
+            scored
+        };
+        let order = graph.operation(each, &[ranked]);
+        steps.push(order);
+        graph.view(order)
     };
     let mut weights = graph.operation(size, &[scored_rows, picked]);
     steps.extend([picked, weights]);

@@ -9,9 +9,6 @@ use super::graph::Id;
 use super::network::{ACTIVATION, INDEX, Pass};
 use crate::catalog::shape::FeedForward;
 
-/// Layers of a kind after which the allocator's state repeats itself.
-const REPEATING: usize = 300;
-
 /// What is added back to the streams.
 #[derive(Debug, Clone, Copy)]
 struct Back {
@@ -49,7 +46,7 @@ fn start(pass: &mut Pass, sizes: &Sizes) -> (Id, compressed::Inputs) {
     let tokens = pass.graph.input(pass.batch.tokens * INDEX);
     let hidden = pass.wide(pass.shape.hidden);
     pass.graph.input(hidden);
-    let mask = pass.graph.input(sizes.mask_bytes(pass, sizes.window));
+    let mask = pass.graph.input(Sizes::mask_bytes(pass, sizes.window));
     let embedded = pass.graph.on_host(hidden, &[tokens]);
     let embedded = pass.graph.import(embedded);
     let mask = pass.graph.import(mask);
@@ -116,8 +113,8 @@ fn entering(pass: &mut Pass, stream: Id, (mixes, streams): (Id, u64)) -> Id {
 fn back(pass: &mut Pass, mixes: Id, streams: u64) -> Back {
     let added = bounded(pass, mixes, streams);
     let size = pass.wide(streams * streams);
-    let mixed = pass.graph.operation(size, &[mixes]);
-    Back { added, mixed }
+    let old = pass.graph.operation(size, &[mixes]);
+    Back { added, mixed: old }
 }
 
 /// The streams after a half of a layer.

@@ -72,15 +72,18 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
         if wanted {
             compute::device(shape, &settings, backend, part)
         } else {
-            Bytes::ZERO
+            Some(Bytes::ZERO)
         }
     });
+    let [Some(within), Some(last)] = parts else {
+        return Err(unknown(load));
+    };
     let devices = places
         .iter()
         .map(|place| {
             (
                 cache(&place.layers, backend),
-                parts[usize::from(place.output)],
+                if place.output { last } else { within },
             )
         })
         .collect();
@@ -91,7 +94,9 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
     let left = 0..shape.layers.saturating_sub(resident);
     let host_compute = match backend {
         Backend::Cpu => Bytes::ZERO,
-        Backend::Cuda => compute::host(shape, &settings, !left.is_empty()),
+        Backend::Cuda => {
+            compute::host(shape, &settings, !left.is_empty()).ok_or_else(|| unknown(load))?
+        }
     };
     Ok(Prepared {
         left_cache: cache(&left, Backend::Cpu),
@@ -102,6 +107,13 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
         left,
         host_compute,
     })
+}
+
+fn unknown(load: &Load<'_>) -> Error {
+    Error::Unanswerable(format!(
+        "llama.cpp does not load {}: it has no graph for `{:?}`",
+        load.model.id, load.model.shape.architecture
+    ))
 }
 
 /// What llama.cpp allocates for the question.
@@ -135,10 +147,7 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
         scope: Scope::Engine,
         devices,
         host: host(load, prepared, &weights),
-        basis: load
-            .model
-            .basis
-            .and(compute::basis(shape, &prepared.settings)),
+        basis: load.model.basis.and(compute::basis(shape, backend)),
         steps: Vec::new(),
         notes: notes(load, prepared, weights.repacked),
     };
@@ -465,7 +474,7 @@ fn steps(load: &Load<'_>, settings: &Settings, memory: &Memory) -> Vec<Step> {
                 settings.output_rows()
             ),
             sum.compute,
-            compute::basis(shape, settings),
+            memory.basis,
             "ggml/src/ggml-alloc.c",
         ),
         Step {

@@ -3,9 +3,9 @@
 mod allocator;
 pub mod backend;
 pub mod cache;
-pub mod compute;
 mod compressed;
 mod compressor;
+pub mod compute;
 mod feed_forward;
 mod graph;
 mod grouped;

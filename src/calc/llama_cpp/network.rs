@@ -99,11 +99,7 @@ fn is_compressed(shape: &Shape) -> bool {
 }
 
 impl<'a> Pass<'a> {
-    fn new(
-        shape: &'a Shape,
-        settings: &'a Settings,
-        (backend, part): (Backend, Part),
-    ) -> Self {
+    fn new(shape: &'a Shape, settings: &'a Settings, (backend, part): (Backend, Part)) -> Self {
         Self {
             graph: Recorder::new(backend, part.pipelined),
             shape,
