@@ -88,7 +88,7 @@ impl Run<'_> {
 pub fn each_run(shape: &Shape, tensors: &[GgufTensor], mix: Mix, mut visit: impl FnMut(Run<'_>)) {
     let traits = traits(shape, tensors);
     for tensor in tensors {
-        if rules::differs_by_layer(mix.file_type, tensor.category) {
+        if rules::differs_by_layer(mix, tensor.category) {
             for layer in tensor.layers.clone() {
                 let block = block_type(mix, traits, tensor, layer);
                 visit(Run {

@@ -50,10 +50,7 @@ pub fn device(shape: &Shape, settings: &Settings, backend: Backend, part: Part) 
 /// Pinned host memory beside devices, and what layers left with the processor need.
 #[must_use]
 pub fn host(shape: &Shape, settings: &Settings, layers: bool) -> Bytes {
-    let pinned = match buffers(shape, settings, Backend::Cuda, Part::WHOLE) {
-        Some(buffers) => buffers.host,
-        None => pinned(shape, settings),
-    };
+    let pinned = network::pinned(shape, settings).unwrap_or_else(|| pinned(shape, settings));
     if !layers {
         return pinned;
     }

@@ -12,7 +12,7 @@ use super::{feed_forward, grouped, latent};
 use crate::calc::gguf_tensors::LatentLayout;
 use crate::catalog::KvFormat;
 use crate::catalog::shape::{Attention, Shape};
-use crate::units::Parameters;
+use crate::units::{Bytes, Parameters};
 
 /// Bytes of an activation: all are 32-bit floats.
 pub(super) const ACTIVATION: u64 = 4;
@@ -71,29 +71,44 @@ pub(super) fn buffers(
     backend: Backend,
     part: Part,
 ) -> Option<Buffers> {
-    if matches!(shape.attention, Attention::Compressed(_)) {
-        return None;
-    }
-    let batch = Batch {
-        tokens: settings.batch_tokens(),
-        cells: settings.cells(),
-        streams: settings.streams(),
-        outputs: settings.output_rows(),
-    };
-    let mut pass = Pass {
-        graph: Recorder::new(backend, part.pipelined),
-        shape,
-        settings,
-        backend,
-        batch,
-        part,
-        marks: Vec::new(),
-    };
+    let mut pass = Pass::new(shape, settings, (backend, part))?;
     pass.record();
     Some(pass.graph.buffers())
 }
 
-impl Pass<'_> {
+/// What the processor holds when GPUs compute every layer: inputs and embeddings.
+pub(super) fn pinned(shape: &Shape, settings: &Settings) -> Option<Bytes> {
+    let part = Part::WHOLE;
+    let mut pass = Pass::new(shape, settings, (Backend::Cuda, part))?;
+    pass.embed();
+    Some(pass.graph.buffers().host)
+}
+
+impl<'a> Pass<'a> {
+    fn new(
+        shape: &'a Shape,
+        settings: &'a Settings,
+        (backend, part): (Backend, Part),
+    ) -> Option<Self> {
+        if matches!(shape.attention, Attention::Compressed(_)) {
+            return None;
+        }
+        Some(Self {
+            graph: Recorder::new(backend, part.pipelined),
+            shape,
+            settings,
+            backend,
+            batch: Batch {
+                tokens: settings.batch_tokens(),
+                cells: settings.cells(),
+                streams: settings.streams(),
+                outputs: settings.output_rows(),
+            },
+            part,
+            marks: Vec::new(),
+        })
+    }
+
     /// Bytes of `width` activations for every token.
     pub(super) fn wide(&self, width: u64) -> u64 {
         self.batch
@@ -137,13 +152,17 @@ impl Pass<'_> {
         end
     }
 
-    fn record(&mut self) {
-        let hidden = self.shape.hidden;
+    /// The inputs, and the embedded tokens.
+    fn embed(&mut self) -> (Inputs, Id) {
+        let size = self.wide(self.shape.hidden);
         let tokens = self.graph.input(self.batch.tokens * INDEX);
-        self.graph.input(self.wide(hidden));
+        self.graph.input(size);
         let inputs = self.inputs();
-        let size = self.wide(hidden);
-        let embedded = self.graph.on_host(size, &[tokens]);
+        (inputs, self.graph.on_host(size, &[tokens]))
+    }
+
+    fn record(&mut self) {
+        let (inputs, embedded) = self.embed();
         let mut stream = self.graph.import(embedded);
         let inputs = self.import(inputs);
         let last = self.shape.layers.saturating_sub(1);

@@ -7,11 +7,21 @@ use super::{BlockType, Category, FileType, GgufTensor, Mix, Traits};
 /// Models of eight experts (Mixtral's kind) have rules of their own.
 const EIGHT: u64 = 8;
 
-/// Whether the type depends on the layer.
-pub(super) fn differs_by_layer(file_type: FileType, category: Category) -> bool {
+/// Whether the type of tensors of that category depends on the layer.
+pub(super) fn differs_by_layer(mix: Mix, category: Category) -> bool {
+    use FileType::{Iq3M, Iq3Xs, Iq3Xxs, Iq4Nl, Iq4Xs, Q2KS, Q3KM, Q4_0, Q4KM, Q4KS, Q5_0, Q5KM};
+    let file_type = mix.file_type;
     match category {
-        Category::Value | Category::Down | Category::SharedDown => true,
-        Category::Gate | Category::Up => file_type == FileType::Iq3Xs,
+        Category::Value => matches!(file_type, Q3KM | Q4KM | Q5KM | Q4KS),
+        Category::Down | Category::SharedDown => {
+            is_two_bit(file_type)
+                || matches!(
+                    file_type,
+                    Q2KS | Iq3Xxs | Q3KM | Iq3M | Q4KM | Q5KM | Q4KS | Iq4Nl | Iq4Xs
+                )
+                || mix.imatrix && matches!(file_type, Q4_0 | Q5_0)
+        }
+        Category::Gate | Category::Up => file_type == Iq3Xs,
         Category::Embedding
         | Category::Output
         | Category::Query
