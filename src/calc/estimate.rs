@@ -1,9 +1,11 @@
 //! The one door to the memory models: which engine's applies, whether it fits, and what else would.
 
+use super::hardware::Device;
 use super::load::{Load, Options, Split};
 use super::memory::{Capacity, Memory};
 use super::{llama_cpp, plain, sglang, transformers, vllm};
 use crate::catalog::format::Storage;
+use crate::catalog::gpu::{GpuKind, Vendor};
 use crate::catalog::{Allocator, Basis, Engine, Format, KvFormat, Model};
 use crate::error::Result;
 use crate::units::{Bytes, Tokens};
@@ -71,7 +73,7 @@ pub fn estimate_prepared(load: &Load<'_>, prepared: &Prepared) -> Result<Estimat
 }
 
 /// Holds `memory` against the hardware.
-fn held_against(load: &Load<'_>, memory: Memory) -> Estimate {
+fn held_against(load: &Load<'_>, mut memory: Memory) -> Estimate {
     let Some(hardware) = load.hardware else {
         return Estimate {
             memory,
@@ -81,6 +83,12 @@ fn held_against(load: &Load<'_>, memory: Memory) -> Estimate {
             short_by: Bytes::ZERO,
         };
     };
+    // What was measured and imitated are the engines' CUDA and CPU paths.
+    let imitated =
+        |device: &Device| device.vendor() == Vendor::Nvidia || device.kind == GpuKind::Cpu;
+    if load.engine.is_some() && !hardware.devices.iter().all(imitated) {
+        memory.basis = memory.basis.and(Basis::Modelled);
+    }
     let mut short_by = Bytes::ZERO;
     let mut known = true;
     for (device, parts) in hardware.devices.iter().zip(&memory.devices) {

@@ -46,6 +46,29 @@ impl Hardware {
             .min_by_key(|device| device.usable.map_or(Bytes(u64::MAX), |usable| usable.bytes))
     }
 
+    /// The devices by name, equal ones counted.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut groups: Vec<(&str, u64)> = Vec::new();
+        for device in &self.devices {
+            match groups.iter_mut().find(|(name, _)| *name == device.name) {
+                Some((_, times)) => *times += 1,
+                None => groups.push((&device.name, 1)),
+            }
+        }
+        let words: Vec<String> = groups
+            .into_iter()
+            .map(|(name, times)| {
+                if times > 1 {
+                    format!("{times} x {name}")
+                } else {
+                    name.to_owned()
+                }
+            })
+            .collect();
+        words.join(" and ")
+    }
+
     /// Whether it is the processor and its memory.
     #[must_use]
     pub fn is_cpu(&self) -> bool {

@@ -147,7 +147,11 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
         scope: Scope::Engine,
         devices,
         host: host(load, prepared, &weights),
-        basis: load.model.basis.and(compute::basis(shape, backend)),
+        basis: load
+            .model
+            .basis
+            .and(compute::basis(shape, backend))
+            .and(runtime_basis(backend)),
         steps: Vec::new(),
         notes: notes(load, prepared, weights.repacked),
     };
@@ -390,6 +394,14 @@ fn runtime(load: &Load<'_>, backend: Backend) -> Bytes {
     }
 }
 
+/// The device context is a measurement; the processor has none.
+fn runtime_basis(backend: Backend) -> Basis {
+    match backend {
+        Backend::Cpu => Basis::Exact,
+        Backend::Cuda => Basis::Measured,
+    }
+}
+
 /// What stays with the processor: the embedding, layers that are not offloaded, pinned buffers.
 fn host(load: &Load<'_>, prepared: &Prepared, weights: &LayerWeights) -> HostParts {
     if prepared.backend == Backend::Cpu {
@@ -474,7 +486,14 @@ fn steps(load: &Load<'_>, settings: &Settings, memory: &Memory) -> Vec<Step> {
                 settings.output_rows()
             ),
             sum.compute,
-            memory.basis,
+            compute::basis(
+                shape,
+                if sum.runtime > Bytes::ZERO {
+                    Backend::Cuda
+                } else {
+                    Backend::Cpu
+                },
+            ),
             "ggml/src/ggml-alloc.c",
         ),
         Step {

@@ -108,8 +108,14 @@ fn facts(answer: &Answer<'_>) -> Vec<String> {
         facts.push(format!("{verdict}; {available} per device ({known})"));
     }
     if let Some(capacity) = answer.capacity {
+        let window = answer.request.model.shape.window_tokens;
+        let beyond = if capacity.largest_context.0 > window {
+            format!(" (the model's window is {window})")
+        } else {
+            String::new()
+        };
         facts.push(format!(
-            "largest context {} tokens at {} sequences; at most {} sequences of {} tokens",
+            "largest context {} tokens{beyond} at {} sequences; at most {} sequences of {} tokens",
             capacity.largest_context,
             answer.request.sequences,
             capacity.sequences,

@@ -3,7 +3,6 @@
 use super::gib;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation};
 use crate::render::report::{Align, Report, Table};
-use crate::units::count;
 
 /// Rejected models that the table names before it only counts them.
 const REJECTIONS_SHOWN: usize = 3;
@@ -36,12 +35,7 @@ pub fn recommend(answer: &Recommendation, commands: &[String], limit: usize) -> 
 }
 
 fn title(answer: &Recommendation) -> String {
-    let devices = &answer.hardware.devices;
-    let first = devices.first().map_or("", |device| device.name.as_str());
-    let hardware = match count(devices.len()) {
-        1 => first.to_owned(),
-        several => format!("{several} x {first}"),
-    };
+    let hardware = answer.hardware.summary();
     let demands = &answer.demands;
     format!(
         "{hardware}, {}, {} x {} tokens",
