@@ -58,19 +58,6 @@ impl Sizes {
         entries(self.cells, ratio)
     }
 
-    /// Bytes of a mask over `cells` of every sequence.
-    pub(super) fn mask_bytes(pass: &Pass, cells: u64) -> u64 {
-        let element = if pass.settings.flash_attention {
-            HALF
-        } else {
-            ACTIVATION
-        };
-        pass.batch
-            .tokens
-            .saturating_mul(cells)
-            .saturating_mul(element)
-    }
-
     /// Bytes of the cached rows of `cells` of every sequence.
     fn cached_bytes(&self, format: KvFormat, cells: u64) -> u64 {
         let rows = cells.saturating_mul(self.sequences);
@@ -78,6 +65,19 @@ impl Sizes {
             .bytes(Parameters(self.own.head_size.saturating_mul(rows)))
             .0
     }
+}
+
+/// Bytes of a mask over `cells` of every sequence.
+pub(super) fn mask_bytes(pass: &Pass, cells: u64) -> u64 {
+    let element = if pass.settings.flash_attention {
+        HALF
+    } else {
+        ACTIVATION
+    };
+    pass.batch
+        .tokens
+        .saturating_mul(cells)
+        .saturating_mul(element)
 }
 
 /// What layers read, made when the first of them reads it.
@@ -172,7 +172,7 @@ pub(super) fn attention(
 
 /// What marks the picked entries of one layer.
 fn zeros(pass: &mut Pass, sizes: &Sizes) -> Id {
-    let size = Sizes::mask_bytes(pass, picked(sizes));
+    let size = mask_bytes(pass, picked(sizes));
     pass.graph.scratch(size)
 }
 
@@ -370,9 +370,9 @@ fn over_all(
     let entries = sizes.entries(ratio);
     let keys = joined(pass, sizes, entries);
     let ready = ready(pass, heads.query, (keys, sizes));
-    let size = Sizes::mask_bytes(pass, entries);
+    let size = mask_bytes(pass, entries);
     let own = once(pass, &mut inputs.sparse_mask, size);
-    let size = Sizes::mask_bytes(pass, keys.cells);
+    let size = mask_bytes(pass, keys.cells);
     let mask = pass.graph.operation(size, &[inputs.mask, own]);
     attended(pass, &ready, (mask, sizes, keys.cells))
 }
@@ -384,14 +384,14 @@ fn over_picked(pass: &mut Pass, heads: Heads, (inputs, sizes): (&mut Inputs, &Si
     let marks = zeros(pass, sizes);
     let marks = pass.graph.onto(marks);
     let top = top(pass, heads, (inputs, sizes, entries));
-    let size = Sizes::mask_bytes(pass, entries);
+    let size = mask_bytes(pass, entries);
     let own = once(pass, &mut inputs.overlapped_mask, size);
     let hidden = pass.graph.over(size, &[own], &[own]);
     let rows = pass.graph.view(hidden);
     let shown = pass.graph.view_after(hidden, &[marks, top, rows]);
     let shown = pass.graph.view(shown);
     let shown = pass.graph.over(size, &[shown, own], &[own]);
-    let size = Sizes::mask_bytes(pass, keys.cells);
+    let size = mask_bytes(pass, keys.cells);
     let mask = pass.graph.operation(size, &[inputs.mask, shown]);
     attended(pass, &ready, (mask, sizes, keys.cells))
 }

@@ -3,13 +3,27 @@
 //! Source: `ggml_gallocr_alloc_graph_impl` and `ggml_gallocr_allocate_node` in `ggml/src/ggml-alloc.c`, and
 //! `ggml_backend_sched_split_graph` in `ggml/src/ggml-backend.cpp`, of `ggml-org/llama.cpp` 0.5.0-dev (0c1e57098bba).
 
+use std::num::NonZeroU32;
+
 use super::allocator::Pool;
 use super::backend::Backend;
 use crate::units::Bytes;
 
-/// A tensor of the graph.
+/// A tensor of the graph: its place in the order plus one, so that none takes no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Id(usize);
+pub(super) struct Id(NonZeroU32);
+
+impl Id {
+    /// The tensor at `index`; no graph has billions of them.
+    fn at(index: usize) -> Self {
+        let place = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
+        Self(NonZeroU32::new(place).unwrap_or(NonZeroU32::MIN))
+    }
+
+    fn index(self) -> usize {
+        crate::units::index(u64::from(self.0.get()) - 1)
+    }
+}
 
 /// Which memory holds a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +92,7 @@ impl Recorder {
     /// A graph whose layers run on `backend`, several of them in turn when `pipelined`.
     pub(super) fn new(backend: Backend, pipelined: bool) -> Self {
         Self {
-            nodes: Vec::with_capacity(512),
+            nodes: Vec::with_capacity(1024),
             copies: if pipelined { PIPELINE_COPIES } else { 1 },
             place: match backend {
                 Backend::Cpu => Place::Host,
@@ -89,7 +103,7 @@ impl Recorder {
 
     fn push(&mut self, node: Node) -> Id {
         self.nodes.push(node);
-        Id(self.nodes.len() - 1)
+        Id::at(self.nodes.len() - 1)
     }
 
     fn add(&mut self, kind: Kind, size: u64, sources: &[Id]) -> Id {
@@ -130,7 +144,7 @@ impl Recorder {
     }
 
     fn put_on_host(&mut self, id: Id) {
-        if let Some(node) = self.nodes.get_mut(id.0) {
+        if let Some(node) = self.nodes.get_mut(id.index()) {
             node.place = Place::Host;
         }
     }
@@ -138,7 +152,7 @@ impl Recorder {
     /// The result of an operation that may overwrite its first source, or one of several of the same layout.
     pub(super) fn over(&mut self, size: u64, sources: &[Id], same_layout: &[Id]) -> Id {
         let id = self.operation(size, sources);
-        if let Some(node) = self.nodes.get_mut(id.0) {
+        if let Some(node) = self.nodes.get_mut(id.index()) {
             for (slot, source) in node.reusable.iter_mut().zip(same_layout) {
                 *slot = Some(*source);
             }
@@ -157,7 +171,7 @@ impl Recorder {
         let root = self.root(tensor);
         let size = self.size(tensor);
         let id = self.add(Kind::View, size, &[tensor]);
-        if let Some(node) = self.nodes.get_mut(id.0) {
+        if let Some(node) = self.nodes.get_mut(id.index()) {
             node.root = Some(root);
         }
         id
@@ -166,7 +180,7 @@ impl Recorder {
     /// A view that `sources` are written to.
     pub(super) fn view_after(&mut self, tensor: Id, sources: &[Id]) -> Id {
         let id = self.view(tensor);
-        if let Some(node) = self.nodes.get_mut(id.0) {
+        if let Some(node) = self.nodes.get_mut(id.index()) {
             node.sources = four(sources);
         }
         id
@@ -209,19 +223,19 @@ impl Recorder {
 
     /// Marks what the caller reads after the graph has run.
     pub(super) fn keep(&mut self, tensor: Id) {
-        if let Some(node) = self.nodes.get_mut(tensor.0) {
+        if let Some(node) = self.nodes.get_mut(tensor.index()) {
             node.is_output = true;
         }
     }
 
     /// Bytes of a tensor.
     pub(super) fn size(&self, tensor: Id) -> u64 {
-        self.nodes.get(tensor.0).map_or(0, |node| node.size)
+        self.nodes.get(tensor.index()).map_or(0, |node| node.size)
     }
 
     fn root(&self, tensor: Id) -> Id {
         self.nodes
-            .get(tensor.0)
+            .get(tensor.index())
             .and_then(|node| node.root)
             .unwrap_or(tensor)
     }
@@ -231,13 +245,13 @@ impl Recorder {
         let mut run = Run::new(&self.nodes);
         for (index, node) in self.nodes.iter().enumerate() {
             if node.kind == Kind::Input {
-                run.allocate(Id(index));
+                run.allocate(Id::at(index));
             }
         }
         for (index, node) in self.nodes.iter().enumerate() {
             if node.kind != Kind::Input {
-                run.allocate(Id(index));
-                run.release_sources(Id(index));
+                run.allocate(Id::at(index));
+                run.release_sources(Id::at(index));
             }
         }
         Buffers {
@@ -268,11 +282,11 @@ impl<'a> Run<'a> {
         let mut states = vec![State::default(); nodes.len()];
         for node in nodes {
             for source in node.sources.iter().flatten() {
-                if let Some(state) = states.get_mut(source.0) {
+                if let Some(state) = states.get_mut(source.index()) {
                     state.children += 1;
                 }
             }
-            if let Some(state) = node.root.and_then(|root| states.get_mut(root.0)) {
+            if let Some(state) = node.root.and_then(|root| states.get_mut(root.index())) {
                 state.views += 1;
             }
         }
@@ -285,11 +299,11 @@ impl<'a> Run<'a> {
     }
 
     fn state(&self, id: Id) -> State {
-        self.states.get(id.0).copied().unwrap_or_default()
+        self.states.get(id.index()).copied().unwrap_or_default()
     }
 
     fn set_offset(&mut self, id: Id, offset: Option<u64>) {
-        if let Some(state) = self.states.get_mut(id.0) {
+        if let Some(state) = self.states.get_mut(id.index()) {
             state.offset = offset;
         }
     }
@@ -302,7 +316,8 @@ impl<'a> Run<'a> {
     }
 
     fn allocate(&mut self, id: Id) {
-        let Some(node) = self.nodes.get(id.0).copied() else {
+        let nodes = self.nodes;
+        let Some(node) = nodes.get(id.index()) else {
             return;
         };
         if matches!(node.kind, Kind::View | Kind::Store) {
@@ -322,7 +337,7 @@ impl<'a> Run<'a> {
 
     /// The memory of `source`, when nothing else will read it; what views show is never taken over.
     fn take_over(&mut self, source: Id) -> Option<u64> {
-        let node = self.nodes.get(source.0)?;
+        let node = self.nodes.get(source.index())?;
         let state = self.state(source);
         let is_free = state.children == 1 && state.views == 0;
         if node.is_output || node.root.is_some() || !is_free {
@@ -333,27 +348,27 @@ impl<'a> Run<'a> {
     }
 
     fn release_sources(&mut self, id: Id) {
-        let Some(node) = self.nodes.get(id.0).copied() else {
-            return;
-        };
-        for source in node.sources.into_iter().flatten() {
-            self.release(source);
+        let nodes = self.nodes;
+        if let Some(node) = nodes.get(id.index()) {
+            for source in node.sources.iter().flatten() {
+                self.release(*source);
+            }
         }
     }
 
     /// One reader less; frees the tensor, or the one that it shows, after the last.
     fn release(&mut self, source: Id) {
-        let Some(state) = self.states.get_mut(source.0) else {
+        let Some(state) = self.states.get_mut(source.index()) else {
             return;
         };
         state.children = state.children.saturating_sub(1);
         if state.children != 0 || state.views != 0 {
             return;
         }
-        match self.nodes.get(source.0).and_then(|node| node.root) {
+        match self.nodes.get(source.index()).and_then(|node| node.root) {
             None => self.free(source),
             Some(root) => {
-                if let Some(shown) = self.states.get_mut(root.0) {
+                if let Some(shown) = self.states.get_mut(root.index()) {
                     shown.views = shown.views.saturating_sub(1);
                     if shown.views == 0 && shown.children == 0 {
                         self.free(root);
@@ -364,7 +379,8 @@ impl<'a> Run<'a> {
     }
 
     fn free(&mut self, id: Id) {
-        let Some(node) = self.nodes.get(id.0).copied() else {
+        let nodes = self.nodes;
+        let Some(node) = nodes.get(id.index()) else {
             return;
         };
         if node.is_output {

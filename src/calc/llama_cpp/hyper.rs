@@ -9,11 +9,11 @@ use super::graph::Id;
 use super::network::{ACTIVATION, INDEX, Pass};
 use crate::catalog::shape::FeedForward;
 
-/// What is added back to the streams.
+/// How a half of a layer returns to the streams: weights of its result, and how the streams mix.
 #[derive(Debug, Clone, Copy)]
 struct Back {
-    added: Id,
-    mixed: Id,
+    weights: Id,
+    between: Id,
 }
 
 /// Records the forward pass: every layer, because holes that marks of picked entries leave make room for ever more.
@@ -46,7 +46,7 @@ fn start(pass: &mut Pass, sizes: &Sizes) -> (Id, compressed::Inputs) {
     let tokens = pass.graph.input(pass.batch.tokens * INDEX);
     let hidden = pass.wide(pass.shape.hidden);
     pass.graph.input(hidden);
-    let mask = pass.graph.input(Sizes::mask_bytes(pass, sizes.window));
+    let mask = pass.graph.input(compressed::mask_bytes(pass, sizes.window));
     let embedded = pass.graph.on_host(hidden, &[tokens]);
     let embedded = pass.graph.import(embedded);
     let mask = pass.graph.import(mask);
@@ -111,17 +111,17 @@ fn entering(pass: &mut Pass, stream: Id, (mixes, streams): (Id, u64)) -> Id {
 }
 
 fn back(pass: &mut Pass, mixes: Id, streams: u64) -> Back {
-    let added = bounded(pass, mixes, streams);
+    let weights = bounded(pass, mixes, streams);
     let size = pass.wide(streams * streams);
-    let old = pass.graph.operation(size, &[mixes]);
-    Back { added, mixed: old }
+    let between = pass.graph.operation(size, &[mixes]);
+    Back { weights, between }
 }
 
 /// The streams after a half of a layer.
 fn added(pass: &mut Pass, result: Id, (stream, back): (Id, Back)) -> Id {
     let size = pass.graph.size(stream);
     pass.graph
-        .operation(size, &[result, stream, back.added, back.mixed])
+        .operation(size, &[result, stream, back.weights, back.between])
 }
 
 /// Merges the streams, and the logits.

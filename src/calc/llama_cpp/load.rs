@@ -209,9 +209,14 @@ fn settings(load: &Load<'_>) -> Result<Settings> {
             load.kv.name()
         )));
     }
-    let latent = matches!(load.model.shape.attention, Attention::Latent { .. });
+    // Without flash attention values are turned about, which blocks do not allow; here keys are the values.
+    let keys_are_values = match load.model.shape.attention {
+        Attention::Latent { .. } => !load.options.legacy_file,
+        Attention::Compressed(_) => true,
+        Attention::Grouped { .. } => false,
+    };
     let quantized = load.kv.block().0 > 1;
-    if quantized && latent && !flash_attention && !load.options.legacy_file {
+    if quantized && keys_are_values && !flash_attention {
         return Err(Error::Unanswerable(
             "llama.cpp cannot quantize the cache of latent attention without flash attention"
                 .to_owned(),
@@ -229,10 +234,10 @@ fn settings(load: &Load<'_>) -> Result<Settings> {
         micro_batch: load.options.micro_batch.unwrap_or(default.micro_batch),
         keys: load.kv,
         // Values in blocks need flash attention; without it they stay in 16 bits.
-        values: if flash_attention {
-            load.kv
-        } else {
+        values: if quantized && !flash_attention {
             KvFormat::F16
+        } else {
+            load.kv
         },
         flash_attention,
         outputs,

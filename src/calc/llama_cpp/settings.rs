@@ -82,8 +82,7 @@ impl Settings {
 
     /// The micro-batch, no larger than the context as asked for.
     fn limited_batch(&self) -> u64 {
-        let context = self.context.round_up(CONTEXT_STEP).0;
-        self.micro_batch.min(context).max(1)
+        self.micro_batch.min(self.context.0).max(1)
     }
 
     /// Tokens of the largest micro-batch: no more than the context, a multiple of the sequences.
