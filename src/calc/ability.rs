@@ -48,36 +48,53 @@ pub fn accuracies(scores: &[Score<'_>], tiers: &BTreeMap<&str, f64>) -> BTreeMap
 
 /// The ability of each model, in logits.
 fn abilities<'a>(scores: &[Score<'a>]) -> BTreeMap<&'a str, f64> {
-    let mut takers: BTreeMap<&str, u64> = BTreeMap::new();
-    for score in scores {
-        *takers.entry(score.benchmark).or_default() += 1;
-    }
-    let shared: Vec<&Score<'a>> = scores
+    let models = numbered(scores.iter().map(|score| score.model));
+    let benchmarks = numbered(scores.iter().map(|score| score.benchmark));
+    let rows: Vec<Row> = scores
         .iter()
-        .filter(|score| {
-            takers
-                .get(score.benchmark)
-                .is_some_and(|takers| *takers > 1)
+        .filter_map(|score| {
+            let (model, _) = *models.get(score.model)?;
+            let (benchmark, takers) = *benchmarks.get(score.benchmark)?;
+            let row = Row {
+                model,
+                benchmark,
+                logit: logit(score.share),
+            };
+            (takers > 1).then_some(row)
         })
         .collect();
-    let mut ability: BTreeMap<&str, f64> = shared.iter().map(|score| (score.model, 0.0)).collect();
+    let mut ability = vec![0.0; models.len()];
     for _ in 0..ROUNDS {
-        let difficulty = means(
-            shared.iter().map(|score| {
-                let known = ability.get(score.model).copied().unwrap_or_default();
-                (score.benchmark, known - logit(score.share))
-            }),
-            0.0,
-        );
-        ability = means(
-            shared.iter().map(|score| {
-                let known = difficulty.get(score.benchmark).copied().unwrap_or_default();
-                (score.model, logit(score.share) + known)
-            }),
-            PULL,
-        );
+        let difficulty = means(&rows, (benchmarks.len(), 0.0), |row| {
+            (row.benchmark, ability[row.model] - row.logit)
+        });
+        ability = means(&rows, (models.len(), PULL), |row| {
+            (row.model, row.logit + difficulty[row.benchmark])
+        });
     }
-    ability
+    let compared = |number: &usize| rows.iter().any(|row| row.model == *number);
+    models
+        .into_iter()
+        .filter(|(_, (number, _))| compared(number))
+        .map(|(model, (number, _))| (model, ability[number]))
+        .collect()
+}
+
+/// A score that others can be compared with.
+struct Row {
+    model: usize,
+    benchmark: usize,
+    logit: f64,
+}
+
+/// Each name with a number from 0 on, and how often it occurs.
+fn numbered<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, (usize, u64)> {
+    let mut numbers = BTreeMap::new();
+    for name in names {
+        let next = numbers.len();
+        numbers.entry(name).or_insert((next, 0)).1 += 1;
+    }
+    numbers
 }
 
 fn logit(share: f64) -> f64 {
@@ -85,16 +102,20 @@ fn logit(share: f64) -> f64 {
     (share / (1.0 - share)).ln()
 }
 
-/// The mean of each key's values, with `pull` more values of zero.
-fn means<'a>(values: impl Iterator<Item = (&'a str, f64)>, pull: f64) -> BTreeMap<&'a str, f64> {
-    let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for (key, value) in values {
-        let (sum, weight) = sums.entry(key).or_insert((0.0, pull));
-        *sum += value;
-        *weight += 1.0;
+/// The mean of the values for each of `keys` numbers, with `pull` more values of zero.
+fn means(
+    rows: &[Row],
+    (keys, pull): (usize, f64),
+    value: impl Fn(&Row) -> (usize, f64),
+) -> Vec<f64> {
+    let mut sums = vec![(0.0, pull); keys];
+    for row in rows {
+        let (key, value) = value(row);
+        sums[key].0 += value;
+        sums[key].1 += 1.0;
     }
     sums.into_iter()
-        .map(|(key, (sum, weight))| (key, sum / weight))
+        .map(|(sum, weight)| if weight > 0.0 { sum / weight } else { 0.0 })
         .collect()
 }
 

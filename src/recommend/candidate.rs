@@ -1,5 +1,8 @@
 //! One model in one format on the given hardware, and whether it meets the demands.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::expected::Expected;
 use super::{Demands, Rejection};
 use crate::calc::estimate::{Estimate, Prepared, estimate_prepared, prepare};
@@ -9,7 +12,7 @@ use crate::calc::tensors::parameters;
 use crate::calc::tier::{latency_in_format, tier};
 use crate::catalog::defaults::Tier;
 use crate::catalog::variant::Match;
-use crate::catalog::{Basis, Catalog, Engine, Format, Model};
+use crate::catalog::{Basis, Catalog, Engine, Format, Model, Shape};
 use crate::error::Result;
 use crate::request::{SplitAsked, window_note};
 use crate::units::Bytes;
@@ -66,6 +69,8 @@ pub(super) struct Space<'a> {
     pub(super) formats: &'a [Format],
     pub(super) demands: &'a Demands,
     pub(super) expected: &'a Expected,
+    /// What models of the same shape have in common, as far as it was calculated.
+    pub(super) common: RefCell<Vec<(Shape, Rc<Prepared>)>>,
 }
 
 impl Space<'_> {
@@ -84,6 +89,24 @@ impl Space<'_> {
             expected: known.accuracy * (1.0 - loss.unwrap_or_default()),
             loss,
         }
+    }
+
+    /// What all formats of the model, and all models of its shape, have in common.
+    fn prepared(&self, load: &Load<'_>) -> Result<Rc<Prepared>> {
+        let known = self
+            .common
+            .borrow()
+            .iter()
+            .find(|(shape, _)| *shape == load.model.shape)
+            .map(|(_, known)| Rc::clone(known));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let prepared = Rc::new(prepare(load)?);
+        self.common
+            .borrow_mut()
+            .push((load.model.shape.clone(), Rc::clone(&prepared)));
+        Ok(prepared)
     }
 
     /// The question to the calculator for one model and format.
@@ -120,7 +143,6 @@ pub(super) fn best(
     let mut best: Option<Candidate> = None;
     let mut nearest: Option<(Bytes, String)> = None;
     let mut failure = None;
-    let mut common = None;
     let tier = tier_of(space, model)?;
     for format in applicable(space.formats, model) {
         let accuracy = space.accuracy((model, format), tier.accuracy);
@@ -131,8 +153,9 @@ pub(super) fn best(
             continue;
         }
         let load = space.load(model, format)?;
-        let estimate = match prepared(&mut common, &load)
-            .and_then(|common| estimate_prepared(&load, common))
+        let estimate = match space
+            .prepared(&load)
+            .and_then(|common| estimate_prepared(&load, &common))
         {
             Ok(estimate) => estimate,
             Err(error) => {
@@ -175,14 +198,6 @@ pub(super) fn best(
         }),
         (None, None) => None,
     }))
-}
-
-/// What the model's formats have in common, calculated the first time.
-fn prepared<'a>(common: &'a mut Option<Prepared>, load: &Load<'_>) -> Result<&'a Prepared> {
-    if common.is_none() {
-        *common = Some(prepare(load)?);
-    }
-    Ok(common.as_ref().unwrap_or(&Prepared::Nothing))
 }
 
 /// The formats worth trying for a model: its own, and those that a conversion makes from 16 bits.

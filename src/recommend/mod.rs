@@ -5,6 +5,8 @@ mod expected;
 mod nearest;
 mod rank;
 
+use std::cell::RefCell;
+
 use crate::calc::estimate::estimate;
 use crate::calc::hardware::Hardware;
 use crate::catalog::find::find;
@@ -116,6 +118,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
         formats: &formats,
         demands: &demands,
         expected: &expected::Expected::of(catalog)?,
+        common: RefCell::default(),
     };
     for model in &models {
         match candidate::best(&space, model)? {

@@ -7,7 +7,7 @@ use super::cache::layer_bytes;
 use super::compute::{self, Part};
 use super::settings::{Outputs, Settings};
 use crate::calc::gguf::{BlockType, FileType};
-use crate::calc::gguf_tensors::{Category, LatentLayout, gguf_tensors};
+use crate::calc::gguf_tensors::{Category, GgufTensor, LatentLayout, gguf_tensors};
 use crate::calc::hardware::Hardware;
 use crate::calc::load::Load;
 use crate::calc::memory::{HostParts, Memory, Parts, Scope, Step};
@@ -43,6 +43,8 @@ pub struct Prepared {
     left_cache: Bytes,
     /// Buffers in the host's memory.
     host_compute: Bytes,
+    /// The tensors of the file.
+    tensors: Vec<GgufTensor>,
 }
 
 /// Cache and buffers of the question, for any format of its weights.
@@ -100,6 +102,7 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
     };
     Ok(Prepared {
         left_cache: cache(&left, Backend::Cpu),
+        tensors: gguf_tensors(shape, settings.layout),
         settings,
         backend,
         places,
@@ -131,7 +134,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
 pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
     let shape = &load.model.shape;
     let backend = prepared.backend;
-    let weights = LayerWeights::of(shape, mix(load)?, (backend, prepared.settings.layout));
+    let weights = LayerWeights::of(shape, mix(load)?, (backend, &prepared.tensors));
     let devices = prepared
         .places
         .iter()
@@ -323,15 +326,14 @@ const REPACKED: [BlockType; 4] = [
 ];
 
 impl LayerWeights {
-    fn of(shape: &Shape, mix: Mix, (backend, layout): (Backend, LatentLayout)) -> Self {
+    fn of(shape: &Shape, mix: Mix, (backend, tensors): (Backend, &[GgufTensor])) -> Self {
         let mut found = Self {
             runs: Vec::with_capacity(64),
             embedding: Bytes::ZERO,
             output: Bytes::ZERO,
             repacked: Bytes::ZERO,
         };
-        let tensors = gguf_tensors(shape, layout);
-        each_run(shape, &tensors, mix, |run| {
+        each_run(shape, tensors, mix, |run| {
             if run.tensor.section == Section::Draft {
                 return;
             }
