@@ -22,8 +22,10 @@ pub(super) const HALF: u64 = 2;
 pub(super) const INDEX: u64 = 4;
 /// Bytes of an index into the cache.
 pub(super) const CELL_INDEX: u64 = 8;
-/// Layers of a kind after which the allocator's state repeats itself.
-const REPEATING: u32 = 3;
+/// Layers at the start, dense ones before experts left aside, after which the allocator's state repeats itself.
+const REPEATING: u32 = 4;
+/// Layers at the end that are recorded.
+const LAST_LAYERS: u32 = 2;
 
 /// Sizes of a micro-batch.
 #[derive(Debug, Clone, Copy)]
@@ -203,20 +205,18 @@ impl<'a> Pass<'a> {
         self.graph.keep(logits);
     }
 
-    /// Enough layers of each kind for the worst moment, and the last one.
+    /// Enough layers at the start and at the end for the worst moment.
     fn recorded_layers(&self) -> impl Iterator<Item = u32> + use<> {
         let layers = self.shape.layers;
         let dense = self.shape.feed_forward.dense_layers(layers);
         // Marks that layers have freed make room for ever more, so there every layer counts.
         let all = !self.marks.is_empty() && !self.settings.flash_attention;
-        let repeated = move |layer: &u32| {
-            let in_kind = if *layer < dense {
-                *layer
-            } else {
-                layer - dense
-            };
-            all || in_kind < REPEATING || *layer + 1 == layers
-        };
+        let leading = if dense == layers { 0 } else { dense };
+        let between = layers.saturating_sub(leading + REPEATING + LAST_LAYERS);
+        let resumed = layers.saturating_sub(LAST_LAYERS);
+        // Each layer's result lies where the last but one's lay, so an even number is left out.
+        let left_out = resumed.saturating_sub(between - between % 2)..resumed;
+        let repeated = move |layer: &u32| all || !left_out.contains(layer);
         (0..layers).filter(repeated)
     }
 
