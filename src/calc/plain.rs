@@ -49,6 +49,14 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
 
 fn weights(load: &Load<'_>) -> Result<Bytes> {
     let shape = &load.model.shape;
+    if let Some(file) = load
+        .model
+        .file
+        .as_ref()
+        .filter(|_| load.format.id == load.model.native)
+    {
+        return Ok(file.total);
+    }
     if let (Storage::Native {}, Some(storage)) = (&load.format.storage, &load.model.storage) {
         return Ok(checkpoint_size(shape, storage, true).bytes);
     }

@@ -5,6 +5,7 @@ use super::storage::NativeStorage;
 use super::variant::Match;
 use super::{Basis, Catalog, Entry, Release, Shape, Variant};
 use crate::error::{Error, Result};
+use crate::units::Bytes;
 
 /// A variant, a release or a file, reduced to what the calculator needs.
 #[derive(Debug, Clone)]
@@ -29,6 +30,25 @@ pub struct Model {
     pub checkpoint: Option<Repository>,
     /// Licence of the weights.
     pub licence: Option<String>,
+    /// Bytes of its own tensors, for a user's file that holds them.
+    pub file: Option<FileSizes>,
+}
+
+/// What the tensors of a user's file add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSizes {
+    /// All tensors.
+    pub total: Bytes,
+    /// The token embedding.
+    pub embedding: Bytes,
+    /// Each decoder layer.
+    pub layers: Vec<Bytes>,
+    /// Head, final norm, and whatever belongs to no layer.
+    pub output: Bytes,
+    /// Whether it is a GGUF, whose format cannot be chosen any more.
+    pub is_gguf: bool,
+    /// Whether a GGUF with latent attention was made before llama.cpp could cache the latent alone.
+    pub multi_head: bool,
 }
 
 /// Where a model comes from.
@@ -129,6 +149,7 @@ impl Catalog {
             storage,
             checkpoint: repository(release, variant.checkpoint.matching),
             licence: release.licence.clone(),
+            file: None,
         })
     }
 }
@@ -152,6 +173,7 @@ pub fn model_of_release(release: &Release) -> Result<Model> {
         storage: release.storage.clone(),
         checkpoint: repository(release, Match::Exact),
         licence: release.licence.clone(),
+        file: None,
     })
 }
 

@@ -215,6 +215,12 @@ pub fn resolve_format(
 ) -> Result<Format> {
     let formats = catalog.formats()?;
     let asked = find(formats, name.unwrap_or(&model.native))?;
+    if model.file.as_ref().is_some_and(|file| file.is_gguf) && asked.id != model.native {
+        return Err(Error::Unanswerable(format!(
+            "`{}` is a file in `{}`; to calculate another format, convert it or name the model",
+            model.id, model.native
+        )));
+    }
     let native = find(formats, &model.native)?;
     if asked.id != native.id && asked.bits == native.bits && asked.general && runs(engine, native) {
         notes.push(format!(

@@ -14,6 +14,7 @@ use crate::calc::memory::{HostParts, Memory, Parts, Scope, Step};
 use crate::calc::mix::{self, Mix, each_run};
 use crate::calc::tensors::Section;
 use crate::catalog::format::Storage;
+use crate::catalog::model::FileSizes;
 use crate::catalog::shape::{Attention, Shape};
 use crate::catalog::{Basis, KvFormat};
 use crate::error::{Error, Result};
@@ -112,6 +113,11 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
     })
 }
 
+/// Whether the file caches every head's keys and values: said so, or seen in the user's own file.
+fn is_legacy(load: &Load<'_>) -> bool {
+    load.options.legacy_file || load.model.file.as_ref().is_some_and(|file| file.multi_head)
+}
+
 fn unknown(load: &Load<'_>) -> Error {
     Error::Unanswerable(format!(
         "llama.cpp does not load {}: it has no graph for `{:?}`",
@@ -134,7 +140,10 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
 pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
     let shape = &load.model.shape;
     let backend = prepared.backend;
-    let weights = LayerWeights::of(shape, mix(load)?, (backend, &prepared.tensors));
+    let weights = match load.model.file.as_ref().filter(|file| file.is_gguf) {
+        Some(file) => LayerWeights::of_file(file),
+        None => LayerWeights::of(shape, mix(load)?, (backend, &prepared.tensors)),
+    };
     let devices = prepared
         .places
         .iter()
@@ -168,7 +177,10 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
 #[must_use]
 pub fn file_bytes(load: &Load<'_>) -> Option<Bytes> {
     let shape = &load.model.shape;
-    let layout = if load.options.legacy_file {
+    if let Some(file) = load.model.file.as_ref().filter(|file| file.is_gguf) {
+        return Some(file.total);
+    }
+    let layout = if is_legacy(load) {
         LatentLayout::MultiHead
     } else {
         LatentLayout::Absorbed
@@ -214,7 +226,7 @@ fn settings(load: &Load<'_>) -> Result<Settings> {
     }
     // Without flash attention values are turned about, which blocks do not allow; here keys are the values.
     let keys_are_values = match load.model.shape.attention {
-        Attention::Latent { .. } => !load.options.legacy_file,
+        Attention::Latent { .. } => !is_legacy(load),
         Attention::Compressed(_) => true,
         Attention::Grouped { .. } => false,
     };
@@ -244,7 +256,7 @@ fn settings(load: &Load<'_>) -> Result<Settings> {
         },
         flash_attention,
         outputs,
-        layout: if load.options.legacy_file {
+        layout: if is_legacy(load) {
             LatentLayout::MultiHead
         } else {
             LatentLayout::Absorbed
@@ -363,6 +375,19 @@ impl LayerWeights {
             }
         });
         found
+    }
+
+    /// What the user's own file holds.
+    fn of_file(file: &FileSizes) -> Self {
+        Self {
+            runs: (0..)
+                .zip(&file.layers)
+                .map(|(layer, each)| (layer..layer + 1, *each))
+                .collect(),
+            embedding: file.embedding,
+            output: file.output,
+            repacked: Bytes::ZERO,
+        }
     }
 
     fn range(&self, layers: &Range<u32>) -> Bytes {
