@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::flat::flat;
 use crate::error::Result;
 
 /// Arrays of a document that are its rows, in the order of preference.
@@ -43,43 +44,6 @@ pub(super) fn write(document: &Value) -> Result<String> {
 
 fn rows(document: &Value) -> Option<&Vec<Value>> {
     ROWS.iter().find_map(|name| document.get(name)?.as_array())
-}
-
-/// Every leaf with its dotted path; lists of words as one cell.
-fn flat(value: &Value) -> Vec<(String, String)> {
-    let mut cells = Vec::new();
-    collect(value, "", &mut cells);
-    cells
-}
-
-fn collect(value: &Value, path: &str, cells: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let path = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
-                collect(field, &path, cells);
-            }
-        }
-        Value::Array(items) => {
-            let words: Vec<String> = items.iter().map(leaf).collect();
-            cells.push((path.to_owned(), words.join("; ")));
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            cells.push((path.to_owned(), leaf(value)));
-        }
-    }
-}
-
-fn leaf(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
-    }
 }
 
 #[cfg(test)]

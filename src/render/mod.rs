@@ -2,6 +2,7 @@
 
 mod csv;
 pub mod document;
+mod flat;
 mod json;
 mod markdown;
 pub mod report;

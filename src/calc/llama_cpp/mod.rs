@@ -11,8 +11,11 @@ mod graph;
 mod grouped;
 mod hyper;
 mod latent;
+mod layer_weights;
 mod load;
 mod network;
+mod places;
+mod report;
 pub mod settings;
 
 pub use backend::Backend;

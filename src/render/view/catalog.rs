@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::calc::tensors::parameters;
 use crate::catalog::Model;
 use crate::listing::{Kind, Listed};
+use crate::render::flat::flat;
 use crate::render::report::{Align, Report, Table};
 
 /// The report of a list.
@@ -40,45 +41,6 @@ pub fn show((kind, id, entry): (Kind, &str, &Value), model: Option<&Model>) -> R
             counted.draft.0
         )]);
     }
-    let mut pairs = Vec::new();
-    collect(entry, "", &mut pairs);
-    report.table(Table::pairs(pairs));
+    report.table(Table::pairs(flat(entry)));
     report
-}
-
-/// Every leaf with its dotted path.
-fn collect(value: &Value, path: &str, pairs: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let path = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}.{name}")
-                };
-                collect(field, &path, pairs);
-            }
-        }
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            for (item, number) in items.iter().zip(1..) {
-                collect(item, &format!("{path}.{number}"), pairs);
-            }
-        }
-        Value::Array(items) => {
-            let words: Vec<String> = items.iter().map(word).collect();
-            pairs.push((path.to_owned(), words.join(", ")));
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            pairs.push((path.to_owned(), word(value)));
-        }
-    }
-}
-
-fn word(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
-    }
 }
