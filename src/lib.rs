@@ -1,6 +1,6 @@
 //! Which DeepSeek model, in which precision, fits and serves best on which hardware, and what to run.
 //!
-//! The layers, each naming only those before it: `units`, `error`, `catalog`, `calc`, `request`, then
+//! The layers, each naming only those before it: `units`, `error`, `catalog`, `calc`, `files`, `request`, then
 //! the answers (`recommend`, `check`, `quantize`, `migrate`, `listing`), `deploy`, `render`, `cli`.
 
 pub mod calc;
@@ -9,6 +9,7 @@ pub mod check;
 pub mod cli;
 pub mod deploy;
 pub mod error;
+pub mod files;
 pub mod listing;
 pub mod migrate;
 pub mod quantize;

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 /// Modules of the library from the bottom up; those in one row may not name each other.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["units"],
     &["error"],
     &["catalog"],
     &["calc"],
+    &["files"],
     &["request"],
     &["check", "listing", "migrate", "quantize", "recommend"],
     &["deploy"],
@@ -16,8 +17,9 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Packages and the only module that may name them.
-const HOMES: [(&str, &str); 11] = [
+const HOMES: [(&str, &str); 12] = [
     ("toml", "catalog"),
+    ("::safetensors", "files"),
     ("include_dir", "catalog"),
     ("strsim", "catalog"),
     ("thiserror", "error"),
