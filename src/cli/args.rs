@@ -167,7 +167,7 @@ pub(super) struct Check {
 /// A model as it would be run.
 #[derive(Debug, Args)]
 pub(super) struct Load {
-    /// A variant, a model, an alias or a hub id: see `dsk list models`
+    /// A name (see `dsk list models`), a hub id, a .gguf file, a config.json, or a folder with one
     pub(super) model: String,
     #[command(flatten)]
     pub(super) precision: Precision,
@@ -319,7 +319,7 @@ pub(super) struct Split {
 /// A command on one model.
 #[derive(Debug, Args)]
 pub(super) struct OneModel {
-    /// A variant, a model, an alias or a hub id
+    /// A name, a hub id, a .gguf file, a config.json, or a folder with one
     pub(super) model: String,
 }
 

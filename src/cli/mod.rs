@@ -4,6 +4,7 @@ mod args;
 mod ask;
 mod commands;
 mod machine;
+mod model;
 mod output;
 mod quantity;
 

@@ -108,6 +108,7 @@ fn model(described: Described, name: String, files: Vec<PathBuf>) -> FileModel {
             storage: described.stored.storage,
             checkpoint: None,
             licence: None,
+            file: None,
         },
         kind: FileKind::Config,
         files,

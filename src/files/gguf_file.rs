@@ -90,6 +90,7 @@ pub(super) fn open(path: &Path) -> Result<FileModel> {
             storage: None,
             checkpoint: None,
             licence,
+            file: None,
         },
         kind: FileKind::Gguf,
         files,

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::super::Exit;
 use super::super::args;
+use super::super::model::model;
 use super::Session;
 use crate::calc::estimate::weights;
 use crate::calc::plain::sequence_bytes;
@@ -57,7 +58,7 @@ pub(in super::super) fn compare(session: &Session<'_>, args: &args::Compare) -> 
     let mut facts = Vec::new();
     let mut sizes = Vec::new();
     for name in &args.models {
-        let model = session.catalog.model(name)?;
+        let model = model(session.catalog, name)?.0;
         facts.push(crate::migrate::facts(session.catalog, &model)?);
         sizes.push((
             shipped(session, &model)?,
@@ -76,8 +77,8 @@ pub(in super::super) fn compare(session: &Session<'_>, args: &args::Compare) -> 
 /// What changes between two models.
 pub(in super::super) fn migrate(session: &Session<'_>, args: &args::Migrate) -> Result<Exit> {
     let (from, to) = (
-        session.catalog.model(&args.from)?,
-        session.catalog.model(&args.to)?,
+        model(session.catalog, &args.from)?.0,
+        model(session.catalog, &args.to)?.0,
     );
     if from.id == to.id {
         return Err(Error::Unanswerable(format!("both are `{}`: nothing changes", from.id)).into());
@@ -93,7 +94,7 @@ pub(in super::super) fn migrate(session: &Session<'_>, args: &args::Migrate) -> 
 
 /// Every format of a model.
 pub(in super::super) fn quantize(session: &Session<'_>, args: &args::OneModel) -> Result<Exit> {
-    let model = session.catalog.model(&args.model)?;
+    let model = model(session.catalog, &args.model)?.0;
     let rows = crate::quantize::quantize(session.catalog, &model)?;
     let reply = Reply {
         document: document::quantize(&model, &rows)?,

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::super::args;
 use super::super::args::OnOff;
+use super::super::model::model;
 use super::super::{Exit, machine};
 use super::Session;
 use crate::calc::estimate::{capacity, estimate};
@@ -99,7 +100,7 @@ fn millions(model: &Model) -> f64 {
 }
 
 fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
-    let model = catalog.model(&args.model)?;
+    let (model, file_notes) = model(catalog, &args.model)?;
     let asked = Asked {
         model: args.model.clone(),
         format: args.precision.name(),
@@ -129,7 +130,9 @@ fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
         explain: false,
     };
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;
-    Ok(Request::resolve(catalog, model, hardware, &asked)?)
+    let mut request = Request::resolve(catalog, model, hardware, &asked)?;
+    request.notes.extend(file_notes);
+    Ok(request)
 }
 
 /// The hardware as asked; `--gpus` is a count, or names devices itself.
