@@ -49,10 +49,14 @@ impl Pool {
         let endless = self.free.len().saturating_sub(1);
         let mut best = endless;
         let mut best_size = u64::MAX;
-        for (index, block) in self.free.iter().take(endless).enumerate() {
-            if block.size >= size && block.size <= best_size {
+        // Of equal blocks the last is taken.
+        for (index, block) in self.free.iter().take(endless).enumerate().rev() {
+            if block.size >= size && block.size < best_size {
                 best = index;
                 best_size = block.size;
+                if best_size == size {
+                    break;
+                }
             }
         }
         let Some(block) = self.free.get_mut(best) else {

@@ -9,19 +9,26 @@ use super::allocator::Pool;
 use super::backend::Backend;
 use crate::units::Bytes;
 
-/// A tensor of the graph: its place in the order plus one, so that none takes no room.
+/// A tensor of the graph, or another shape of it: its place in the order plus one, so that none takes no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Id(NonZeroU32);
+
+/// The bit of an [`Id`] that tells a view from the tensor that it shows.
+const VIEW: u32 = 1 << 31;
 
 impl Id {
     /// The tensor at `index`; no graph has billions of them.
     fn at(index: usize) -> Self {
-        let place = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
+        let place = u32::try_from(index).unwrap_or(VIEW).saturating_add(1);
         Self(NonZeroU32::new(place).unwrap_or(NonZeroU32::MIN))
     }
 
     fn index(self) -> usize {
-        crate::units::index(u64::from(self.0.get()) - 1)
+        crate::units::index(u64::from(self.0.get() & !VIEW) - 1)
+    }
+
+    fn is_view(self) -> bool {
+        self.0.get() & VIEW != 0
     }
 }
 
@@ -38,22 +45,22 @@ enum Kind {
     Input,
     /// Computed from its sources.
     Operation,
-    /// Another shape of a tensor.
-    View,
     /// Stores its sources in the cache.
     Store,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Node {
-    kind: Kind,
-    place: Place,
     size: u64,
+    /// Where it lies while the allocator holds it.
+    offset: Option<u64>,
     sources: [Option<Id>; 4],
-    /// The tensor that a view shows.
-    root: Option<Id>,
     /// Sources of the same layout, over which the result may be written, in order.
     reusable: [Option<Id>; 2],
+    /// Operations that have not read it yet, directly or through views.
+    readers: u32,
+    kind: Kind,
+    place: Place,
     /// Outputs of the graph are never freed.
     is_output: bool,
 }
@@ -101,22 +108,29 @@ impl Recorder {
         }
     }
 
-    fn push(&mut self, node: Node) -> Id {
-        self.nodes.push(node);
-        Id::at(self.nodes.len() - 1)
+    /// Makes room for so many more tensors.
+    pub(super) fn reserve(&mut self, tensors: usize) {
+        self.nodes.reserve(tensors);
     }
 
     fn add(&mut self, kind: Kind, size: u64, sources: &[Id]) -> Id {
+        for source in sources {
+            if let Some(node) = self.nodes.get_mut(source.index()) {
+                node.readers += 1;
+            }
+        }
         let place = self.place;
-        self.push(Node {
+        self.nodes.push(Node {
+            size,
+            offset: None,
+            sources: four(sources),
+            reusable: [None; 2],
+            readers: 0,
             kind,
             place,
-            size,
-            sources: four(sources),
-            root: None,
-            reusable: [None; 2],
             is_output: false,
-        })
+        });
+        Id::at(self.nodes.len() - 1)
     }
 
     /// A tensor of `size` bytes that is set before the graph runs.
@@ -166,24 +180,16 @@ impl Recorder {
         self.over(size, &[tensor], &[tensor])
     }
 
-    /// Another shape of `tensor`.
+    /// Another shape of `tensor`: reading it reads the tensor, but nothing is written over it.
+    #[expect(clippy::unused_self, reason = "views are recorded as operations are")]
     pub(super) fn view(&mut self, tensor: Id) -> Id {
-        let root = self.root(tensor);
-        let size = self.size(tensor);
-        let id = self.add(Kind::View, size, &[tensor]);
-        if let Some(node) = self.nodes.get_mut(id.index()) {
-            node.root = Some(root);
-        }
-        id
+        Id(tensor.0 | VIEW)
     }
 
-    /// A view that `sources` are written to.
+    /// A view of `tensor` that `sources` are written to.
     pub(super) fn view_after(&mut self, tensor: Id, sources: &[Id]) -> Id {
-        let id = self.view(tensor);
-        if let Some(node) = self.nodes.get_mut(id.index()) {
-            node.sources = four(sources);
-        }
-        id
+        self.store(sources);
+        self.view(tensor)
     }
 
     /// Stores `sources` in memory that the graph does not own.
@@ -233,27 +239,15 @@ impl Recorder {
         self.nodes.get(tensor.index()).map_or(0, |node| node.size)
     }
 
-    fn root(&self, tensor: Id) -> Id {
-        self.nodes
-            .get(tensor.index())
-            .and_then(|node| node.root)
-            .unwrap_or(tensor)
-    }
-
     /// Runs the allocator over the graph.
-    pub(super) fn buffers(&self) -> Buffers {
-        let mut run = Run::new(&self.nodes);
-        for (index, node) in self.nodes.iter().enumerate() {
-            if node.kind == Kind::Input {
-                run.allocate(Id::at(index));
-            }
-        }
-        for (index, node) in self.nodes.iter().enumerate() {
-            if node.kind != Kind::Input {
-                run.allocate(Id::at(index));
-                run.release_sources(Id::at(index));
-            }
-        }
+    pub(super) fn buffers(self) -> Buffers {
+        let mut run = Run {
+            nodes: self.nodes,
+            host: Pool::new(Backend::Cpu.alignment()),
+            device: Pool::new(Backend::Cuda.alignment()),
+        };
+        run.allocate_all(true);
+        run.allocate_all(false);
         Buffers {
             host: Bytes(run.host.peak()),
             device: Bytes(run.device.peak()),
@@ -261,50 +255,26 @@ impl Recorder {
     }
 }
 
-/// What the allocator knows of a tensor.
-#[derive(Debug, Clone, Copy, Default)]
-struct State {
-    children: u32,
-    views: u32,
-    offset: Option<u64>,
-}
-
 /// The allocator at work.
-struct Run<'a> {
-    nodes: &'a [Node],
-    states: Vec<State>,
+struct Run {
+    nodes: Vec<Node>,
     host: Pool,
     device: Pool,
 }
 
-impl<'a> Run<'a> {
-    fn new(nodes: &'a [Node]) -> Self {
-        let mut states = vec![State::default(); nodes.len()];
-        for node in nodes {
-            for source in node.sources.iter().flatten() {
-                if let Some(state) = states.get_mut(source.index()) {
-                    state.children += 1;
+impl Run {
+    /// Allocates all inputs, or else computes everything in order.
+    fn allocate_all(&mut self, inputs: bool) {
+        for index in 0..self.nodes.len() {
+            let Some(node) = self.nodes.get(index).copied() else {
+                return;
+            };
+            if (node.kind == Kind::Input) == inputs {
+                self.allocate(index, &node);
+                for source in node.sources.iter().flatten() {
+                    self.release(*source);
                 }
             }
-            if let Some(state) = node.root.and_then(|root| states.get_mut(root.index())) {
-                state.views += 1;
-            }
-        }
-        Self {
-            nodes,
-            states,
-            host: Pool::new(Backend::Cpu.alignment()),
-            device: Pool::new(Backend::Cuda.alignment()),
-        }
-    }
-
-    fn state(&self, id: Id) -> State {
-        self.states.get(id.index()).copied().unwrap_or_default()
-    }
-
-    fn set_offset(&mut self, id: Id, offset: Option<u64>) {
-        if let Some(state) = self.states.get_mut(id.index()) {
-            state.offset = offset;
         }
     }
 
@@ -315,12 +285,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn allocate(&mut self, id: Id) {
-        let nodes = self.nodes;
-        let Some(node) = nodes.get(id.index()) else {
-            return;
-        };
-        if matches!(node.kind, Kind::View | Kind::Store) {
+    fn allocate(&mut self, index: usize, node: &Node) {
+        if node.kind == Kind::Store {
             return;
         }
         let taken_over = node
@@ -332,63 +298,32 @@ impl<'a> Run<'a> {
             Some(offset) => offset,
             None => self.pool(node.place).take(node.size),
         };
-        self.set_offset(id, Some(offset));
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.offset = Some(offset);
+        }
     }
 
     /// The memory of `source`, when nothing else will read it; what views show is never taken over.
     fn take_over(&mut self, source: Id) -> Option<u64> {
-        let node = self.nodes.get(source.index())?;
-        let state = self.state(source);
-        let is_free = state.children == 1 && state.views == 0;
-        if node.is_output || node.root.is_some() || !is_free {
+        let node = self.nodes.get_mut(source.index())?;
+        if node.is_output || source.is_view() || node.readers != 1 {
             return None;
         }
-        self.set_offset(source, None);
-        state.offset
+        node.offset.take()
     }
 
-    fn release_sources(&mut self, id: Id) {
-        let nodes = self.nodes;
-        if let Some(node) = nodes.get(id.index()) {
-            for source in node.sources.iter().flatten() {
-                self.release(*source);
-            }
-        }
-    }
-
-    /// One reader less; frees the tensor, or the one that it shows, after the last.
+    /// One reader less; frees the tensor after the last.
     fn release(&mut self, source: Id) {
-        let Some(state) = self.states.get_mut(source.index()) else {
+        let Some(node) = self.nodes.get_mut(source.index()) else {
             return;
         };
-        state.children = state.children.saturating_sub(1);
-        if state.children != 0 || state.views != 0 {
+        node.readers = node.readers.saturating_sub(1);
+        if node.readers > 0 || node.is_output {
             return;
         }
-        match self.nodes.get(source.index()).and_then(|node| node.root) {
-            None => self.free(source),
-            Some(root) => {
-                if let Some(shown) = self.states.get_mut(root.index()) {
-                    shown.views = shown.views.saturating_sub(1);
-                    if shown.views == 0 && shown.children == 0 {
-                        self.free(root);
-                    }
-                }
-            }
-        }
-    }
-
-    fn free(&mut self, id: Id) {
-        let nodes = self.nodes;
-        let Some(node) = nodes.get(id.index()) else {
-            return;
-        };
-        if node.is_output {
-            return;
-        }
-        if let Some(offset) = self.state(id).offset {
-            self.pool(node.place).give_back(offset, node.size);
-            self.set_offset(id, None);
+        if let Some(offset) = node.offset.take() {
+            let (place, size) = (node.place, node.size);
+            self.pool(place).give_back(offset, size);
         }
     }
 }

@@ -9,6 +9,9 @@ use super::graph::Id;
 use super::network::{ACTIVATION, INDEX, Pass};
 use crate::catalog::shape::FeedForward;
 
+/// Tensors of a layer that are not views, about.
+const TENSORS: usize = 96;
+
 /// How a half of a layer returns to the streams: weights of its result, and how the streams mix.
 #[derive(Debug, Clone, Copy)]
 struct Back {
@@ -19,6 +22,8 @@ struct Back {
 /// Records the forward pass: every layer, because holes that marks of picked entries leave make room for ever more.
 pub(super) fn record(pass: &mut Pass, sizes: &Sizes) {
     let (mut stream, mut inputs) = start(pass, sizes);
+    let layers = crate::units::index(u64::from(pass.shape.layers));
+    pass.graph.reserve(layers.saturating_mul(TENSORS));
     for layer in 0..pass.shape.layers {
         stream = record_layer(pass, stream, (&mut inputs, sizes, layer));
     }
