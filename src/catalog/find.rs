@@ -9,6 +9,9 @@ const VENDOR_WORDS: [&str; 10] = [
     "tesla",
 ];
 
+/// How many entries whose ids begin with a name are offered instead of it.
+const MOST_CANDIDATES: usize = 6;
+
 /// The entry that `name` means: its id before any other name, as written before as normalised.
 ///
 /// # Errors
@@ -42,6 +45,17 @@ pub fn find<'a, T: Entry>(entries: &'a [T], name: &str) -> Result<&'a T> {
                 });
             }
         }
+    }
+    let begun: Vec<String> = entries
+        .iter()
+        .filter(|entry| !wanted.is_empty() && reduced(entry.id()).starts_with(&wanted))
+        .map(|entry| entry.id().to_owned())
+        .collect();
+    if (1..=MOST_CANDIDATES).contains(&begun.len()) {
+        return Err(Error::Ambiguous {
+            name: name.to_owned(),
+            candidates: begun,
+        });
     }
     Err(Error::Unknown {
         kind: T::KIND,
