@@ -85,9 +85,14 @@ pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Vec<Stri
         .filter(|(score, _)| *score > 0.72)
         .collect();
     scored.sort_by(|one, two| two.0.total_cmp(&one.0).then(one.1.cmp(two.1)));
-    scored.dedup_by(|one, two| one.1 == two.1);
+    let mut seen: Vec<String> = Vec::new();
     scored
         .into_iter()
+        .filter(|(_, other)| {
+            let new = !seen.contains(&reduced(other));
+            seen.push(reduced(other));
+            new
+        })
         .take(3)
         .map(|(_, other)| other.to_owned())
         .collect()

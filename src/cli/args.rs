@@ -89,6 +89,8 @@ pub(super) enum Command {
     Show(Show),
     /// A completion script for a shell
     Completions(Completions),
+    /// The manual page of the program or of one command, in roff
+    Man(Man),
 }
 
 /// `recommend`.
@@ -388,4 +390,12 @@ pub(super) struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub(super) shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  dsk man recommend | man -l -")]
+pub(super) struct Man {
+    /// One of the commands
+    pub(super) command: Option<String>,
 }

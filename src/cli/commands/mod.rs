@@ -4,7 +4,7 @@ mod catalog;
 mod memory;
 mod recommend;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 
 use super::args::{self, Cli, Command, Common};
@@ -14,9 +14,6 @@ use crate::render::{Reply, render};
 
 /// Runs the command.
 pub(super) fn run(cli: &Cli) -> Result<Exit> {
-    if let Command::Completions(args) = &cli.command {
-        return completions(args);
-    }
     let catalog = Catalog::load(&cli.common.catalog)?;
     let context = Session {
         catalog: &catalog,
@@ -32,6 +29,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit> {
         Command::List(args) => catalog::list(&context, args),
         Command::Show(args) => catalog::show(&context, args),
         Command::Completions(args) => completions(args),
+        Command::Man(args) => man(args),
     }
 }
 
@@ -57,5 +55,23 @@ fn completions(args: &args::Completions) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "dsk", &mut script);
     output::data(&String::from_utf8_lossy(&script)).context("cannot write the script")?;
+    Ok(Exit::Answered)
+}
+
+fn man(args: &args::Man) -> Result<Exit> {
+    let mut whole = Cli::command();
+    whole.build();
+    let command = match &args.command {
+        None => whole,
+        Some(name) => match whole.find_subcommand(name) {
+            Some(command) => command.clone(),
+            None => bail!("`{name}` is no command; `dsk --help` lists them"),
+        },
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command)
+        .render(&mut page)
+        .context("cannot write the page")?;
+    output::data(&String::from_utf8_lossy(&page)).context("cannot write the page")?;
     Ok(Exit::Answered)
 }
