@@ -1,6 +1,6 @@
 //! The one-line command that runs a model on its engine.
 
-use crate::calc::load::Split;
+use crate::calc::load::{Options, Split};
 use crate::catalog::format::Storage;
 use crate::catalog::{Allocator, Engine, Format, KvFormat, Model};
 use crate::units::Tokens;
@@ -24,6 +24,8 @@ pub struct Launch<'a> {
     pub split: Split,
     /// Whether it runs on the processor.
     pub processor: bool,
+    /// Settings of the engine, where they are not its defaults.
+    pub options: Options,
 }
 
 /// The command, for a POSIX shell; what comes from outside is quoted.
@@ -65,11 +67,27 @@ fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
         "--ctx-size {} --parallel {} --n-gpu-layers {}",
         launch.context.0.saturating_mul(launch.sequences),
         launch.sequences,
-        if launch.processor { "0" } else { "99" }
+        match (launch.processor, launch.options.gpu_layers) {
+            (true, _) => 0,
+            (false, layers) => layers.unwrap_or(99),
+        }
     );
     if launch.kv != KvFormat::F16 {
         let name = launch.kv.name();
         settings.push_str(&format!(" --cache-type-k {name} --cache-type-v {name}"));
+    }
+    if let Some(tokens) = launch.options.micro_batch {
+        settings.push_str(&format!(" --ubatch-size {tokens}"));
+    }
+    if let Some(on) = launch.options.flash_attention {
+        settings.push_str(if on {
+            " --flash-attn on"
+        } else {
+            " --flash-attn off"
+        });
+    }
+    if launch.options.unified_cache {
+        settings.push_str(" --kv-unified");
     }
     let mix = mix(launch.format);
     if let Some(converted) = gguf(launch).filter(|_| is_published(mix)) {
@@ -113,6 +131,12 @@ fn vllm(launch: &Launch<'_>, repo: &str) -> String {
     if launch.kv == KvFormat::Fp8 {
         command.push_str(" --kv-cache-dtype fp8");
     }
+    if let Some(share) = launch.options.utilization {
+        command.push_str(&format!(" --gpu-memory-utilization {share}"));
+    }
+    if let Some(tokens) = launch.options.batched_tokens {
+        command.push_str(&format!(" --max-num-batched-tokens {tokens}"));
+    }
     for (flag, parts) in [
         ("tensor", launch.split.tensor),
         ("pipeline", launch.split.pipeline),
@@ -133,6 +157,12 @@ fn sglang(launch: &Launch<'_>, repo: &str) -> String {
         launch.sequences
     );
     command.push_str(&quantization(launch));
+    if let Some(share) = launch.options.utilization {
+        command.push_str(&format!(" --mem-fraction-static {share}"));
+    }
+    if let Some(tokens) = launch.options.batched_tokens {
+        command.push_str(&format!(" --chunked-prefill-size {tokens}"));
+    }
     for (flag, parts) in [
         ("tp", launch.split.tensor),
         ("pp", launch.split.pipeline),
@@ -156,5 +186,49 @@ fn quantization(launch: &Launch<'_>) -> String {
         "fp16" => " --dtype float16".to_owned(),
         "fp32" => " --dtype float32".to_owned(),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::find::find;
+    use crate::catalog::{Basis, Catalog, Origin};
+
+    /// A repository name from a folder of the user's own must reach the shell as one word.
+    #[test]
+    fn hostile_names_stay_one_word() {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let mut model = catalog.model("6.7b").expect("a model");
+        model.origin = Origin::File;
+        model.basis = Basis::Exact;
+        for hostile in [
+            "a b",
+            "$(reboot)",
+            "x'; reboot; '",
+            "`id`",
+            "a\nb",
+            "--flag",
+            "\u{e9}",
+        ] {
+            let weights = model.checkpoint.as_mut().expect("a checkpoint");
+            hostile.clone_into(&mut weights.repo);
+            weights.gguf = None;
+            for (engine, format) in [("vllm", "bf16"), ("sglang", "fp8"), ("ollama", "q8_0")] {
+                let launch = Launch {
+                    model: &model,
+                    format: find(catalog.formats().expect("formats"), format).expect("a format"),
+                    kv: KvFormat::F16,
+                    context: Tokens(4096),
+                    sequences: 1,
+                    engine: find(catalog.engines().expect("engines"), engine).expect("an engine"),
+                    split: Split::SINGLE,
+                    processor: false,
+                    options: Options::default(),
+                };
+                let words = shlex::split(&command(&launch)).expect("words of a shell");
+                assert!(words.iter().any(|word| word.contains(hostile)), "{words:?}");
+            }
+        }
     }
 }

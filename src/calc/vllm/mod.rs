@@ -31,7 +31,8 @@ pub fn budget(load: &Load<'_>, usable: Bytes) -> Bytes {
 }
 
 /// The share of a device: what was asked for, else the engine's own.
-fn utilization(load: &Load<'_>) -> f64 {
+#[must_use]
+pub fn utilization(load: &Load<'_>) -> f64 {
     let own = overheads(load).map_or(0.0, |overheads| overheads.default_utilization);
     load.options.utilization.unwrap_or(own)
 }

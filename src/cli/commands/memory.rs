@@ -67,6 +67,7 @@ fn launch<'a>(request: &'a Request, engine: &'a Engine) -> Launch<'a> {
         engine,
         split: request.split,
         processor: request.hardware.as_ref().is_some_and(Hardware::is_cpu),
+        options: request.options,
     }
 }
 

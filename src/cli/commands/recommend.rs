@@ -9,6 +9,7 @@ use super::super::ask::{self, Answers};
 use super::super::{Exit, machine, output};
 use super::Session;
 use super::memory::hardware;
+use crate::calc::load::Options;
 use crate::deploy::{Launch, command};
 use crate::recommend::{Asked, Recommendation};
 use crate::render::{Reply, document, view};
@@ -91,6 +92,7 @@ fn commands(answer: &Recommendation) -> Result<Vec<String>> {
             engine: &answer.engine,
             split,
             processor: answer.hardware.is_cpu(),
+            options: Options::default(),
         })
     });
     Ok(launches.collect())

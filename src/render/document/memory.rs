@@ -7,8 +7,9 @@ use crate::calc::estimate::{Estimate, file_bytes};
 use crate::calc::memory::{Capacity, HostParts, Parts, Scope, Step};
 use crate::calc::rule::Rule;
 use crate::calc::tensors::parameters;
-use crate::catalog::Model;
+use crate::calc::vllm;
 use crate::catalog::variant::Match;
+use crate::catalog::{Allocator, Model};
 use crate::deploy::Verification;
 use crate::error::Result;
 use crate::request::Request;
@@ -244,7 +245,12 @@ impl<'a> RequestPart<'a> {
             pipeline: request.split.pipeline,
             data: request.split.data,
             expert: request.split.expert,
-            utilization: request.options.utilization,
+            utilization: match request.engine.as_ref().map(|engine| engine.allocator) {
+                Some(Allocator::Vllm) => Some(vllm::utilization(&request.load())),
+                Some(Allocator::Sglang | Allocator::LlamaCpp | Allocator::Transformers) | None => {
+                    request.options.utilization
+                }
+            },
         }
     }
 }
