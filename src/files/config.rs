@@ -123,16 +123,14 @@ fn architecture(outer: Keys<'_>) -> Found<Architecture> {
         _ => None,
     };
     let unknown = || {
-        let named = if kind.is_empty() {
-            class.unwrap_or("an unnamed architecture")
-        } else {
-            kind
-        };
         let known = CLASSES.map(|(kind, _, _)| kind).join(", ");
-        format!(
-            "is of architecture `{}`, which dsk cannot calculate; it can {known}",
-            shown(named)
-        )
+        match (kind, class) {
+            ("", None) => "does not name its architecture (`model_type`)".to_owned(),
+            ("", Some(name)) | (name, _) => format!(
+                "is of architecture `{}`, which dsk cannot calculate; it can {known}",
+                shown(name)
+            ),
+        }
     };
     if let Some(class) = class
         && !class.ends_with("ForCausalLM")

@@ -31,6 +31,8 @@ const NAME_BYTES: u64 = 63;
 const KEPT_TEXT: u64 = 1024;
 /// Numbers of an array that is kept: one for each layer.
 const KEPT_NUMBERS: u64 = 1 << 12;
+/// Numbers of all such arrays together, so that a small file cannot take much memory.
+const ALL_KEPT_NUMBERS: u64 = 1 << 16;
 /// `GGML_MAX_DIMS`.
 const DIMENSIONS: u32 = 4;
 
@@ -74,6 +76,7 @@ pub(super) fn parse(
         position: 0,
         size,
         budget,
+        kept_numbers: 0,
     };
     if input.bytes::<4>()? != MAGIC {
         return Err("is no GGUF file: it does not start with `GGUF`".to_owned());
@@ -184,6 +187,7 @@ struct Input<'a, R> {
     position: u64,
     size: u64,
     budget: &'a mut Budget,
+    kept_numbers: u64,
 }
 
 impl<R: BufRead> Input<'_, R> {
@@ -334,10 +338,12 @@ impl<R: BufRead> Input<'_, R> {
             }
             return Ok(Value::Skipped(length));
         }
-        if length > KEPT_NUMBERS || matches!(kind, 6 | 7 | 12) {
+        let kept = self.kept_numbers.saturating_add(length);
+        if length > KEPT_NUMBERS || kept > ALL_KEPT_NUMBERS || matches!(kind, 6 | 7 | 12) {
             self.skip(least.unwrap_or(u64::MAX))?;
             return Ok(Value::Skipped(length));
         }
+        self.kept_numbers = kept;
         let mut numbers = Vec::new();
         for _ in 0..length {
             numbers.extend(self.whole(kind)?);

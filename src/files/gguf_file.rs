@@ -1,5 +1,6 @@
 //! Opens a GGUF file, all parts of a split one, and names its format.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::gguf::{Header, Value, parse};
@@ -8,7 +9,7 @@ use super::limits::{Budget, FILES, regular_file};
 use super::text::{few, shown};
 use super::{FileKind, FileModel, FileWeights, malformed};
 use crate::calc::gguf::{BlockType, FileType};
-use crate::calc::gguf_tensors::gguf_tensors;
+use crate::calc::gguf_tensors::{LatentLayout, gguf_tensors};
 use crate::calc::mix::{Mix, each_run};
 use crate::catalog::shape::Architecture;
 use crate::catalog::{Basis, Model, Origin};
@@ -66,6 +67,12 @@ const GUESSED: i128 = 1024;
 pub(super) fn open(path: &Path) -> Result<FileModel> {
     let mut budget = Budget::headers();
     let (header, files, file_bytes) = read_all(path, &mut budget)?;
+    if header.tensors.is_empty() {
+        return Err(malformed(
+            path,
+            "holds no tensors: a vocabulary alone is no model",
+        ));
+    }
     let described = gguf_shape::read(&header).map_err(|message| malformed(path, message))?;
     let name = match header.metadata.get("general.name") {
         Some(Value::Text(name)) if !name.trim().is_empty() => shown(name),
@@ -117,39 +124,41 @@ fn format_id(file_type: FileType) -> String {
     }
 }
 
-/// The file type that the file names, or the one that llama.cpp guesses from most tensors' type.
+/// The file type that the file names, else the one whose base type takes most bytes.
 fn file_type(header: &Header, described: &Described) -> Option<FileType> {
-    let number = match header.metadata.get("general.file_type") {
-        Some(Value::Whole(number)) => number % GUESSED,
-        Some(_) | None => return guessed(header),
-    };
-    if number == Q2_0 {
-        return Some(FileType::Q2_0);
-    }
-    let (_, file_type) = FILE_TYPES.iter().find(|(known, _)| *known == number)?;
-    // V4's converter calls its FP4, FP8 and BF16 as they come MXFP4_MOE; the quantizer leaves no BF16.
+    let is_v4 = described.shape.architecture == Architecture::DeepseekV4;
+    // V4's converter writes FP4, FP8 and BF16 as they come and calls it MXFP4_MOE; the quantizer leaves no BF16.
     let converted = header
         .tensors
         .iter()
         .any(|tensor| tensor.dimensions.len() > 1 && tensor.element.name == "BF16");
-    let is_v4 = described.shape.architecture == Architecture::DeepseekV4;
-    if *file_type == FileType::Mxfp4Moe && is_v4 && converted {
-        return Some(FileType::Native);
+    let found = match header.metadata.get("general.file_type") {
+        Some(Value::Whole(number)) if number % GUESSED == Q2_0 => Some(FileType::Q2_0),
+        Some(Value::Whole(number)) => FILE_TYPES
+            .iter()
+            .find(|(known, _)| *known == number % GUESSED)
+            .map(|(_, file_type)| *file_type),
+        Some(_) | None => guessed(header),
+    };
+    match found {
+        Some(FileType::Mxfp4Moe) if is_v4 && converted => Some(FileType::Native),
+        other => other,
     }
-    Some(*file_type)
 }
 
-/// `llama_model_loader` in `src/llama-model-loader.cpp`: by the type that most tensors have.
+/// The usual mix for the type that takes most bytes, as `llama_model_loader` in
+/// `src/llama-model-loader.cpp` names them.
 fn guessed(header: &Header) -> Option<FileType> {
-    let mut counts = std::collections::BTreeMap::<&str, u64>::new();
+    let mut sums = BTreeMap::<&str, Bytes>::new();
     for tensor in &header.tensors {
-        *counts.entry(tensor.element.name).or_default() += 1;
+        *sums.entry(tensor.element.name).or_default() += tensor.bytes;
     }
-    let (name, _) = counts.into_iter().max_by_key(|(_, number)| *number)?;
+    let (name, _) = sums.into_iter().max_by_key(|(_, bytes)| *bytes)?;
     match name {
         "Q3_K" => Some(FileType::Q3KM),
         "Q4_K" => Some(FileType::Q4KM),
         "Q5_K" => Some(FileType::Q5KM),
+        "MXFP4" => Some(FileType::Mxfp4Moe),
         _ => FileType::from_name(name),
     }
 }
@@ -194,7 +203,7 @@ fn notes(described: &Described, file_type: Option<FileType>, weights: &FileWeigh
             weights.bytes()
         ));
     }
-    if described.layout == crate::calc::gguf_tensors::LatentLayout::MultiHead {
+    if described.layout == LatentLayout::MultiHead {
         notes.push(
             "made before llama.cpp knew latent attention: it caches every head's keys and values"
                 .to_owned(),
@@ -236,11 +245,12 @@ fn read_all(path: &Path, budget: &mut Budget) -> Result<(Header, Vec<PathBuf>, B
     let paths = part_paths(path, &given, parts)?;
     let mut merged = Header::default();
     let mut file_bytes = Bytes::ZERO;
+    let mut given = Some((given, given_bytes));
     for (number, part) in paths.iter().enumerate() {
-        let (mut header, bytes) = if part == path {
-            (given.clone(), given_bytes)
-        } else {
-            read(part, budget)?
+        let known = if part == path { given.take() } else { None };
+        let (mut header, bytes) = match known {
+            Some(known) => known,
+            None => read(part, budget)?,
         };
         if whole(&header, "split.no") != Some(count(number))
             || whole(&header, "split.count") != Some(parts)

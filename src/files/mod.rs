@@ -2,8 +2,8 @@
 //!
 //! Only headers are read, and what they say is not trusted: every length is held against the file's
 //! size and against the limits of [`limits`] before anything is allocated, so a file from a stranger
-//! costs at most 64 MiB of reading for each kind of header and a few hundred MiB of memory, and ends
-//! in one line of error.
+//! costs at most 64 MiB of reading for its headers and as much for an index, under 256 MiB of memory
+//! and a few seconds, and ends in one line of error.
 
 mod config;
 mod config_v4;

@@ -195,23 +195,23 @@ fn a_missing_part_is_named() {
 #[test]
 fn what_cannot_be_calculated_is_said() {
     let path = folder("unknown").join("a.gguf");
+    let stray = |file: Gguf| file.tensor("a", &[1]);
+    let differing = llama_keys()
+        .numbers("llama.attention.key_length", &[4, 8])
+        .number("llama.vocab_size", 9);
     let cases = [
         (
-            Gguf::default().text("general.architecture", "gemma3"),
+            stray(Gguf::default().text("general.architecture", "gemma3")),
             "`gemma3`",
         ),
-        (Gguf::default().number("a", 1), "general.architecture"),
+        (stray(Gguf::default()), "general.architecture"),
+        (llama_keys().number("llama.vocab_size", 32), "no tensors"),
         (llama().number("llama.expert_count", 8), "8 experts"),
         (
             llama().tensor("blk.0.attn_output.bias", &[8]),
             "attn_output.bias",
         ),
-        (
-            llama_keys()
-                .numbers("llama.attention.key_length", &[4, 8])
-                .number("llama.vocab_size", 9),
-            "differs from layer to layer",
-        ),
+        (stray(differing), "differs from layer to layer"),
     ];
     for (file, expected) in cases {
         fs::write(&path, file.bytes()).expect("written");
