@@ -148,6 +148,8 @@ fn v4s_entries_and_windows() {
             KvFormat::Fp8
         )) >= 4
     );
+    let small_keys = |shape: &Shape| per_token(shape, KvFormat::Fp8IndexFp4);
+    assert!(hold("per_token_fp8_indexer_fp4", small_keys) >= 4);
     assert!(hold("sglang_bf16_rows", |shape| per_token(shape, KvFormat::F16)) >= 4);
     let fixed = |shape: &Shape| {
         let request = CacheRequest {

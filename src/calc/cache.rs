@@ -45,15 +45,15 @@ pub fn layer_token_bytes(shape: &Shape, kv: KvFormat, split: &Split) -> Bytes {
             rope_size,
             indexer,
             ..
-        } => kv.bytes(Parameters(kv_rank + rope_size)) + index_bytes(*indexer),
+        } => kv.bytes(Parameters(kv_rank + rope_size)) + index_bytes(*indexer, kv),
         Attention::Compressed(attention) => kv.bytes(Parameters(attention.head_size)),
     }
 }
 
-/// Bytes of one token's index key: FP8 with a scale, whatever the cache's format.
-fn index_bytes(indexer: Option<Indexer>) -> Bytes {
+/// Bytes of one token's index key with its scale: FP8, or FP4 where that is asked for.
+fn index_bytes(indexer: Option<Indexer>, kv: KvFormat) -> Bytes {
     indexer.map_or(Bytes::ZERO, |indexer| {
-        Bytes(indexer.head_size + INDEX_SCALE)
+        Parameters(indexer.head_size).bytes_at(kv.index_bits()) + Bytes(INDEX_SCALE)
     })
 }
 
@@ -75,7 +75,7 @@ pub fn sequence_bytes(request: &CacheRequest, layers: &Range<u32>, context: Toke
         return stage_token_bytes(request, layers) * context.0;
     };
     let entry = match request.kv {
-        KvFormat::Fp8 | KvFormat::Fp8DsMla => Bytes(hybrid::ENTRY),
+        KvFormat::Fp8 | KvFormat::Fp8IndexFp4 | KvFormat::Fp8DsMla => Bytes(hybrid::ENTRY),
         KvFormat::F32
         | KvFormat::F16
         | KvFormat::Nvfp4DsMla
@@ -86,7 +86,7 @@ pub fn sequence_bytes(request: &CacheRequest, layers: &Range<u32>, context: Toke
         | KvFormat::Q4_0
         | KvFormat::Iq4Nl => request.kv.bytes(Parameters(attention.head_size)),
     };
-    let index = index_bytes(Some(attention.indexer));
+    let index = index_bytes(Some(attention.indexer), request.kv);
     let compressed: Bytes = layers
         .clone()
         .filter(|layer| attention.owns_entries(*layer))
@@ -225,7 +225,7 @@ pub fn blocks(request: &CacheRequest, layers: &Range<u32>, block_tokens: Tokens)
                 windowed: crate::units::count(layers.len()) + u64::from(drafts),
                 window_tokens: attention.window_tokens,
                 head_size: attention.head_size,
-                index_size: attention.indexer.head_size,
+                index_size: index_bytes(Some(attention.indexer), request.kv).0,
             })
         }
     }
@@ -237,7 +237,7 @@ mod hybrid {
     //! Source: vLLM 0.24 `models/deepseek_v4/attention.py`, `compressor.py`,
     //! `v1/core/kv_cache_utils.py` (`_get_kv_cache_groups_uniform_groups`, `_get_kv_cache_config_packed`).
 
-    use super::{Blocks, Bytes, INDEX_SCALE, Tokens, Window};
+    use super::{Blocks, Bytes, Tokens, Window};
 
     /// Tokens in a block of the layers that keep everything.
     const BLOCK: u64 = 256;
@@ -264,7 +264,7 @@ mod hybrid {
         pub(super) window_tokens: u64,
         /// Width of a key.
         pub(super) head_size: u64,
-        /// Width of an index key.
+        /// Bytes of an index key with its scale.
         pub(super) index_size: u64,
     }
 
@@ -275,7 +275,7 @@ mod hybrid {
     pub(super) fn blocks(layers: &Layers) -> Blocks {
         let fine = page(BLOCK / RATIOS.0, ENTRY);
         let coarse = page(BLOCK / RATIOS.1, ENTRY);
-        let index = page(BLOCK / RATIOS.0, layers.index_size + INDEX_SCALE);
+        let index = page(BLOCK / RATIOS.0, layers.index_size);
         let window_layers = window_groups(layers);
         let widest = window_layers.iter().copied().max().unwrap_or(0);
         let slots = layers.fine.max(layers.coarse).max(widest);

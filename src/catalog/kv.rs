@@ -12,6 +12,8 @@ pub enum KvFormat {
     F16,
     /// 8-bit floating point without scales in the cache.
     Fp8,
+    /// 8-bit floating point, with the keys of a sparse indexer in FP4.
+    Fp8IndexFp4,
     /// vLLM's FP8 layout for sparse latent attention: 656 bytes per token and layer.
     Fp8DsMla,
     /// vLLM's NVFP4 layout for latent attention: 352 bytes per token and layer.
@@ -31,13 +33,14 @@ pub enum KvFormat {
 }
 
 /// Every format with the names that mean it, the first one printed.
-const NAMES: [(KvFormat, &[&str]); 11] = [
+const NAMES: [(KvFormat, &[&str]); 12] = [
     (KvFormat::F32, &["f32", "fp32", "float32"]),
     (
         KvFormat::F16,
         &["f16", "fp16", "bf16", "16", "auto", "float16", "bfloat16"],
     ),
     (KvFormat::Fp8, &["fp8", "fp8_e4m3", "fp8_e5m2"]),
+    (KvFormat::Fp8IndexFp4, &["fp8_index_fp4"]),
     (KvFormat::Fp8DsMla, &["fp8_ds_mla"]),
     (KvFormat::Nvfp4DsMla, &["nvfp4_ds_mla"]),
     (KvFormat::Q8_0, &["q8_0", "q8"]),
@@ -86,7 +89,7 @@ impl KvFormat {
         match self {
             Self::F32 => (1, 4),
             Self::F16 => (1, 2),
-            Self::Fp8 => (1, 1),
+            Self::Fp8 | Self::Fp8IndexFp4 => (1, 1),
             Self::Fp8DsMla => (576, 656),
             Self::Nvfp4DsMla => (576, 352),
             Self::Q8_0 => (32, 34),
@@ -95,6 +98,12 @@ impl KvFormat {
             Self::Q4_1 => (32, 20),
             Self::Q4_0 | Self::Iq4Nl => (32, 18),
         }
+    }
+
+    /// Bits of one number in the key of a sparse indexer, which engines store apart: FP8 unless FP4 is asked for.
+    #[must_use]
+    pub fn index_bits(self) -> u64 {
+        if self == Self::Fp8IndexFp4 { 4 } else { 8 }
     }
 
     /// The bytes that `values` numbers take.

@@ -128,8 +128,18 @@ fn vllm(launch: &Launch<'_>, repo: &str) -> String {
         launch.sequences
     );
     command.push_str(&quantization(launch));
-    if launch.kv == KvFormat::Fp8 {
-        command.push_str(" --kv-cache-dtype fp8");
+    match launch.kv {
+        KvFormat::Fp8 | KvFormat::Fp8IndexFp4 => command.push_str(" --kv-cache-dtype fp8"),
+        KvFormat::Fp8DsMla => command.push_str(" --kv-cache-dtype fp8_ds_mla"),
+        KvFormat::F32
+        | KvFormat::F16
+        | KvFormat::Nvfp4DsMla
+        | KvFormat::Q8_0
+        | KvFormat::Q5_1
+        | KvFormat::Q5_0
+        | KvFormat::Q4_1
+        | KvFormat::Q4_0
+        | KvFormat::Iq4Nl => {}
     }
     if let Some(share) = launch.options.utilization {
         command.push_str(&format!(" --gpu-memory-utilization {share}"));
