@@ -33,9 +33,7 @@ const ENTRIES: usize = 1 << 16;
 /// What is wrong with it.
 pub(super) fn open_config(path: &Path) -> Result<FileModel> {
     let described = read_config(path)?;
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let name = folder_name(folder_of(&absolute));
-    Ok(model(described, name, Vec::new()))
+    Ok(model(described, config_name(path), Vec::new()))
 }
 
 /// The model in the folder `path`.
@@ -50,7 +48,7 @@ pub(super) fn open(path: &Path) -> Result<FileModel> {
     }
     let mut described = read_config(&config)?;
     if let Some(stored) = quantized_beside(path)? {
-        described.stored = stored;
+        described.restore(stored);
     }
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let name = folder_name(&absolute);
@@ -86,12 +84,31 @@ fn quantized_beside(folder: &Path) -> Result<Option<Stored>> {
         .map_err(|message| malformed(&path, message))
 }
 
+/// A configuration is called after its folder, unless it has a name of its own.
+fn config_name(path: &Path) -> String {
+    if path.file_name().is_some_and(|name| name == CONFIG) {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        folder_name(folder_of(&absolute))
+    } else {
+        shown(&path.file_stem().unwrap_or_default().to_string_lossy())
+    }
+}
+
 fn folder_name(folder: &Path) -> String {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     if name.is_empty() {
         "config".to_owned()
     } else {
         shown(&name)
+    }
+}
+
+impl Described {
+    /// Takes what another file says of the storage for what the configuration said.
+    fn restore(&mut self, stored: Stored) {
+        let before = std::mem::replace(&mut self.stored, stored);
+        self.notes.retain(|note| !before.notes.contains(note));
+        self.notes.extend(self.stored.notes.iter().cloned());
     }
 }
 
@@ -103,7 +120,7 @@ fn model(described: Described, name: String, files: Vec<PathBuf>) -> FileModel {
             origin: Origin::File,
             family: "file".to_owned(),
             shape: described.shape,
-            basis: Basis::Exact,
+            basis: described.stored.basis,
             native: described.stored.native.to_owned(),
             storage: described.stored.storage,
             checkpoint: None,
@@ -140,9 +157,7 @@ fn refine(described: &mut Described, weights: &FileWeights) {
         storage.linears.is_none() && storage.experts.is_none() && storage.tables.is_none()
     });
     if plain && let Some(element) = main_element(weights) {
-        let notes = std::mem::take(&mut described.stored.notes);
-        described.notes.retain(|note| !notes.contains(note));
-        described.stored = Stored::plain(element);
+        described.restore(Stored::plain(element));
     }
     let Some(storage) = &described.stored.storage else {
         return;
@@ -154,6 +169,7 @@ fn refine(described: &mut Described, weights: &FileWeights) {
             weights.bytes().0, computed.0
         ));
         described.stored.storage = None;
+        described.stored.basis = Basis::Modelled;
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) fn open(path: &Path) -> Result<FileModel> {
     };
     let file_type = file_type(&header, &described);
     let weights = FileWeights::of(header.tensors).map_err(|message| malformed(path, message))?;
-    let notes = notes(&described, file_type, &weights);
+    let (notes, basis) = notes(&described, file_type, &weights);
     Ok(FileModel {
         model: Model {
             id: id(path),
@@ -92,7 +92,7 @@ pub(super) fn open(path: &Path) -> Result<FileModel> {
             origin: Origin::File,
             family: "file".to_owned(),
             shape: described.shape,
-            basis: Basis::Exact,
+            basis,
             native: file_type.map_or_else(|| format_id(FileType::Native), format_id),
             storage: None,
             checkpoint: None,
@@ -170,8 +170,12 @@ fn mostly(weights: &FileWeights) -> String {
     most.map_or_else(String::new, |(name, _)| format!("mostly {name}"))
 }
 
-/// What the file has that its name or its shape does not explain.
-fn notes(described: &Described, file_type: Option<FileType>, weights: &FileWeights) -> Vec<String> {
+/// What the file has that its name or its shape does not explain, and how well it is known then.
+fn notes(
+    described: &Described,
+    file_type: Option<FileType>,
+    weights: &FileWeights,
+) -> (Vec<String>, Basis) {
     let mut notes = Vec::new();
     let shape = &described.shape;
     let tensors = gguf_tensors(shape, described.layout);
@@ -180,6 +184,11 @@ fn notes(described: &Described, file_type: Option<FileType>, weights: &FileWeigh
         sum.saturating_add(tensor.elements().saturating_mul(layers))
     });
     let held = weights.elements();
+    let basis = if held == explained {
+        Basis::Exact
+    } else {
+        Basis::Modelled
+    };
     if held != explained {
         notes.push(format!(
             "the file's tensors hold {held} numbers, a model of its shape {explained}: something is in it that dsk does not know, or missing from it"
@@ -190,7 +199,7 @@ fn notes(described: &Described, file_type: Option<FileType>, weights: &FileWeigh
             "the file names no mix of types that dsk knows: its size is that of its tensors"
                 .to_owned(),
         );
-        return notes;
+        return (notes, basis);
     };
     let mut usual = Bytes::ZERO;
     each_run(shape, &tensors, Mix::of(file_type), |run| {
@@ -209,7 +218,7 @@ fn notes(described: &Described, file_type: Option<FileType>, weights: &FileWeigh
                 .to_owned(),
         );
     }
-    notes
+    (notes, basis)
 }
 
 /// The file's name without its extension and its part number.

@@ -6,9 +6,9 @@
 
 use super::keys::{Found, Keys};
 use super::text::shown;
-use crate::catalog::NativeStorage;
 use crate::catalog::shape::Architecture;
 use crate::catalog::storage::{Element, Quantized};
+use crate::catalog::{Basis, NativeStorage};
 
 /// How a checkpoint is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) struct Stored {
     pub(super) format: String,
     /// How each tensor is stored, where that is known.
     pub(super) storage: Option<NativeStorage>,
+    /// Whether that is what the configuration says, or the nearest that dsk can calculate.
+    pub(super) basis: Basis,
     /// What the user should know.
     pub(super) notes: Vec<String>,
 }
@@ -37,6 +39,7 @@ impl Stored {
             native,
             format: element.name().to_owned(),
             storage: Some(storage(element)),
+            basis: Basis::Exact,
             notes: Vec::new(),
         }
     }
@@ -46,6 +49,7 @@ impl Stored {
             native,
             format,
             storage: None,
+            basis: Basis::Exact,
             notes: Vec::new(),
         }
     }
@@ -96,6 +100,7 @@ fn plain(outer: Keys<'_>, text: Keys<'_>) -> Found<Stored> {
             ));
         }
         None => Stored {
+            basis: Basis::Assumed,
             notes: vec![
                 "the configuration does not say how its weights are stored: 16 bits are taken"
                     .to_owned(),
@@ -107,7 +112,10 @@ fn plain(outer: Keys<'_>, text: Keys<'_>) -> Found<Stored> {
 
 fn quantized(keys: Keys<'_>, text: Keys<'_>, architecture: Architecture) -> Found<Stored> {
     let method = keys.text("quant_method")?.unwrap_or_default();
-    if let Some(algorithm) = algorithm(keys)? {
+    if let Some(algorithm) = keys.text("moe_quant_algo")? {
+        return experts_alone(algorithm);
+    }
+    if let Some(algorithm) = keys.text("quant_algo")? {
         return modelopt(algorithm);
     }
     let bits = keys.optional("bits")?;
@@ -139,21 +147,30 @@ fn unknown(name: &str) -> String {
     )
 }
 
-/// `ModelOpt`'s algorithm, also where only the experts have one.
-fn algorithm(keys: Keys<'_>) -> Found<Option<&str>> {
-    Ok(match keys.text("moe_quant_algo")? {
-        Some(algorithm) => Some(algorithm),
-        None => keys.text("quant_algo")?,
-    })
-}
-
 /// The format of an `hf_quant_config.json`.
 ///
 /// # Errors
 /// When the algorithm is one that dsk does not know.
 pub(super) fn model_optimizer(config: Keys<'_>) -> Found<Option<Stored>> {
     let keys = config.object("quantization")?.unwrap_or(config);
-    algorithm(keys)?.map(modelopt).transpose()
+    if let Some(algorithm) = keys.text("moe_quant_algo")? {
+        return experts_alone(algorithm).map(Some);
+    }
+    keys.text("quant_algo")?.map(modelopt).transpose()
+}
+
+/// `ModelOpt`'s mixed checkpoints: experts by the algorithm, all other layers as the vendor has them.
+fn experts_alone(algorithm: &str) -> Found<Stored> {
+    let stored = modelopt(algorithm)?;
+    Ok(Stored {
+        basis: Basis::Modelled,
+        notes: vec![format!(
+            "only its experts are in {}: dsk calculates all layers so, and knows the true size only from the tensors",
+            stored.format
+        )],
+        format: format!("{}, experts alone", stored.format),
+        ..stored
+    })
 }
 
 fn modelopt(algorithm: &str) -> Found<Stored> {

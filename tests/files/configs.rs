@@ -86,8 +86,15 @@ fn every_configuration_gives_the_published_counts() {
         assert_eq!(counted.main.0, theirs.main_without_mtp, "{name}");
         assert_eq!(counted.stored.0, theirs.logical_total, "{name}");
         assert_eq!(model.model.origin, Origin::File);
-        assert_eq!(model.model.basis, Basis::Exact);
+        assert_eq!(model.model.id, name);
         assert!(find(catalog.formats().expect("formats"), &model.model.native).is_ok());
+        let mixed = name.contains("V4") && name.contains("NVFP4");
+        let basis = if mixed { Basis::Modelled } else { Basis::Exact };
+        assert_eq!(
+            (model.model.basis, model.notes.len()),
+            (basis, usize::from(mixed)),
+            "{name}"
+        );
         if conversion.is_some() {
             continue;
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dsk::catalog::Basis;
 use dsk::files::FileKind;
 use dsk::units::Bytes;
 
@@ -156,6 +157,7 @@ fn tensors_that_the_shape_does_not_explain_are_told() {
     tensors.push(("model.layers.0.extra.weight".to_owned(), vec![3]));
     write(&folder, "model.safetensors", &tensors);
     let model = opened(&folder);
+    assert_eq!(model.model.basis, Basis::Modelled);
     assert!(
         model.notes[0].contains("something is in it"),
         "{:?}",

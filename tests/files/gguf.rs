@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dsk::calc::gguf_tensors::LatentLayout;
 use dsk::calc::tensors::parameters;
 use dsk::catalog::shape::{Attention, DraftKind};
-use dsk::catalog::{Catalog, Entry, Shape};
+use dsk::catalog::{Basis, Catalog, Entry, Shape};
 use dsk::files::FileKind;
 use dsk::units::Bytes;
 
@@ -220,6 +220,7 @@ fn what_cannot_be_calculated_is_said() {
     }
     fs::write(&path, llama().tensor("blk.0.extra.weight", &[8]).bytes()).expect("written");
     let model = opened(&path);
+    assert_eq!(model.model.basis, Basis::Modelled);
     assert!(
         model.notes[0].contains("something is in it"),
         "{:?}",
