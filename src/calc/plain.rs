@@ -127,6 +127,10 @@ fn cache_formula(load: &Load<'_>, sequence: Bytes) -> String {
 #[must_use]
 pub fn expanded_note(load: &Load<'_>) -> Option<String> {
     let shape = &load.model.shape;
+    let expanded_file = load.model.file.as_ref().is_some_and(|file| file.multi_head);
+    if expanded_file || load.options.legacy_file {
+        return None;
+    }
     let Attention::Latent { heads, .. } = &shape.attention else {
         return None;
     };

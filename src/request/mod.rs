@@ -90,9 +90,11 @@ impl Request {
         asked: &Asked,
     ) -> Result<Self> {
         let defaults = &catalog.defaults()?.request;
-        let engine = match &asked.engine {
-            Some(name) => Some(find(catalog.engines()?, name)?.clone()),
-            None => hardware
+        let is_gguf = model.file.as_ref().is_some_and(|file| file.is_gguf);
+        let engine = match (&asked.engine, is_gguf) {
+            (Some(name), _) => Some(find(catalog.engines()?, name)?.clone()),
+            (None, true) => Some(engine_with(catalog, Allocator::LlamaCpp)?),
+            (None, false) => hardware
                 .as_ref()
                 .map(|hardware| engine_for(catalog, hardware))
                 .transpose()?,
@@ -175,6 +177,17 @@ pub fn check_load(context: Tokens, sequences: u64) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// The first engine that allocates memory that way.
+fn engine_with(catalog: &Catalog, allocator: Allocator) -> Result<Engine> {
+    let found = catalog
+        .engines()?
+        .iter()
+        .find(|engine| engine.allocator == allocator);
+    found
+        .cloned()
+        .ok_or_else(|| Error::Unanswerable("no engine of the catalog runs GGUF files".to_owned()))
 }
 
 /// The engine that suits the hardware.
