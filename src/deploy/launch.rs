@@ -97,11 +97,27 @@ fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
         );
     }
     let name = repo.rsplit('/').next().unwrap_or(repo);
-    let whole = quoted(&format!("{name}-F16.gguf"));
-    let small = quoted(&format!("{name}-{mix}.gguf"));
-    let (folder, repo) = (quoted(name), quoted(repo));
+    let file = |mix: &str| quoted(&format!("{name}-{mix}.gguf"));
+    let (folder, repo, small) = (quoted(name), quoted(repo), file(mix));
+    let fetch = format!("hf download {repo} --local-dir {folder}");
+    let convert = |kind: &str, out: &str| {
+        format!("python convert_hf_to_gguf.py {folder} --outtype {kind} --outfile {out}")
+    };
+    let serve = format!("llama-server -m {small} {settings}");
+    let direct = match mix {
+        "F32" => Some("f32"),
+        "F16" => Some("f16"),
+        "BF16" => Some("bf16"),
+        "NATIVE" => Some("auto"),
+        _ => None,
+    };
+    if let Some(kind) = direct {
+        return format!("{fetch} && {} && {serve}", convert(kind, &small));
+    }
+    let whole = file("F16");
     format!(
-        "hf download {repo} --local-dir {folder} && python convert_hf_to_gguf.py {folder} --outtype f16 --outfile {whole} && llama-quantize {whole} {small} {mix} && llama-server -m {small} {settings}"
+        "{fetch} && {} && llama-quantize {whole} {small} {mix} && {serve}",
+        convert("f16", &whole)
     )
 }
 

@@ -74,9 +74,15 @@ pub(super) struct Space<'a> {
 }
 
 impl Space<'_> {
+    /// Whether a format is the checkpoint's own, or keeps all of it in this engine's files.
+    fn is_native(&self, model: &Model, format: &Format) -> bool {
+        let converted = self.engine.formats.get(&model.native);
+        format.id == model.native || (format.only_native && converted == Some(&format.id))
+    }
+
     /// What accuracy to expect of a model in a format.
     fn accuracy(&self, (model, format): (&Model, &Format), tier: f64) -> Accuracy {
-        let loss = if format.id == model.native {
+        let loss = if self.is_native(model, format) {
             Some(0.0)
         } else {
             format.known_loss()
@@ -144,7 +150,7 @@ pub(super) fn best(
     let mut nearest: Option<(Bytes, String)> = None;
     let mut failure = None;
     let tier = tier_of(space, model)?;
-    for format in applicable(space.formats, model) {
+    for format in applicable(space, model) {
         let accuracy = space.accuracy((model, format), tier.accuracy);
         if best
             .as_ref()
@@ -201,10 +207,11 @@ pub(super) fn best(
 }
 
 /// The formats worth trying for a model: its own, and those that a conversion makes from 16 bits.
-fn applicable<'a>(formats: &'a [Format], model: &'a Model) -> impl Iterator<Item = &'a Format> {
-    formats
+fn applicable<'a>(space: &'a Space<'_>, model: &'a Model) -> impl Iterator<Item = &'a Format> {
+    space
+        .formats
         .iter()
-        .filter(move |format| format.id == model.native || !format.only_native)
+        .filter(move |format| !format.only_native || space.is_native(model, format))
 }
 
 /// A demand that no format can change: latency by tier, window.

@@ -40,6 +40,10 @@ pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest
     let Some((missing, model, format)) = closest(space, models, space.formats)? else {
         return Ok(Vec::new());
     };
+    if missing == Bytes::ZERO {
+        // Something fits: it is another demand that nothing meets.
+        return Ok(Vec::new());
+    }
     let found = |change: Change, (model, format): (&Model, &Format)| Nearest {
         model: model.id.clone(),
         format: format.id.clone(),

@@ -13,7 +13,15 @@ pub fn recommend(answer: &Recommendation, commands: &[String], limit: usize) -> 
     let mut report = Report::default();
     report.heading(title(answer));
     if answer.ranked.is_empty() {
-        report.text("Nothing fits.");
+        let fits = answer
+            .rejected
+            .iter()
+            .all(|rejection| rejection.short_by.is_none());
+        report.text(if fits {
+            "Nothing meets what is asked for."
+        } else {
+            "Nothing fits."
+        });
         report.list(answer.nearest.iter().map(nearest).collect());
         report.list(rejections(answer));
         return report;
