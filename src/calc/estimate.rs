@@ -187,9 +187,10 @@ pub fn capacity(load: &Load<'_>) -> Result<Option<Capacity>> {
         Some(Allocator::Sglang) => sglang::pool_tokens(load)?,
         Some(Allocator::LlamaCpp | Allocator::Transformers) | None => None,
     };
-    let kv_tokens = match pool {
-        Some(tokens) => tokens,
-        None => Tokens(largest(1)?),
+    let kv_tokens = match (pool, load.sequences) {
+        (Some(tokens), _) => tokens,
+        (None, 1) => Tokens(largest_context),
+        (None, _) => Tokens(largest(1)?),
     };
     Ok(Some(Capacity {
         kv_tokens,

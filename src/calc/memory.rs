@@ -80,6 +80,26 @@ pub struct Step {
     pub source: String,
 }
 
+/// Steps that share a source, when `wanted`: part, formula with its numbers, result, basis.
+#[must_use]
+pub fn steps<const N: usize>(
+    wanted: bool,
+    source: &str,
+    rows: impl FnOnce() -> [(&'static str, String, Bytes, Basis); N],
+) -> Vec<Step> {
+    if !wanted {
+        return Vec::new();
+    }
+    let step = |(part, formula, bytes, basis)| Step {
+        part,
+        formula,
+        bytes,
+        basis,
+        source: source.to_owned(),
+    };
+    rows().into_iter().map(step).collect()
+}
+
 /// What a memory answer covers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scope {

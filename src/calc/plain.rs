@@ -4,7 +4,7 @@ use super::cache::{self, CacheRequest};
 use super::checkpoint::checkpoint_size;
 use super::load::{Load, Split};
 use super::memory::{HostParts, Memory, Parts, Scope, Step};
-use super::tensors::{Section, tensors};
+use super::tensors::{parameters, tensors};
 use super::weights::tensor_bytes;
 use crate::catalog::KvFormat;
 use crate::catalog::format::Storage;
@@ -21,17 +21,14 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
     let sequence = sequence_bytes(&load.model.shape, load.kv, load.context);
     let kv_cache = sequence * load.sequences;
     let basis = load.model.basis;
-    let steps = vec![
-        weights_step(load, weights),
-        Step {
-            part: "KV cache",
-            formula: cache_formula(load, sequence),
-            bytes: kv_cache,
-            basis,
-            source: "the keys and values that the model's attention reads (its configuration)"
-                .to_owned(),
-        },
-    ];
+    let steps = if load.explain {
+        vec![
+            weights_step(load, weights),
+            cache_step(load, sequence, kv_cache),
+        ]
+    } else {
+        Vec::new()
+    };
     let parts = Parts {
         weights,
         kv_cache,
@@ -57,12 +54,9 @@ fn weights(load: &Load<'_>) -> Result<Bytes> {
     {
         return Ok(file.total);
     }
-    if let (Storage::Native {}, Some(storage)) = (&load.format.storage, &load.model.storage) {
-        return Ok(checkpoint_size(shape, storage, true).bytes);
-    }
-    if load.format.id == load.model.native
-        && let Some(storage) = &load.model.storage
-    {
+    let is_native =
+        load.format.id == load.model.native || load.format.storage == (Storage::Native {});
+    if let Some(storage) = load.model.storage.as_ref().filter(|_| is_native) {
         return Ok(checkpoint_size(shape, storage, true).bytes);
     }
     tensors(shape)
@@ -78,19 +72,27 @@ fn weights(load: &Load<'_>) -> Result<Bytes> {
 }
 
 fn weights_step(load: &Load<'_>, weights: Bytes) -> Step {
-    let stored: Parameters = tensors(&load.model.shape)
-        .iter()
-        .map(super::tensors::Tensor::parameters)
-        .sum();
     Step {
         part: "weights",
         formula: format!(
             "{} parameters in {}, tensor by tensor",
-            stored.0, load.format.name
+            parameters(&load.model.shape).stored.0,
+            load.format.name
         ),
         bytes: weights,
         basis: load.model.basis,
         source: load.format.source.clone(),
+    }
+}
+
+fn cache_step(load: &Load<'_>, sequence: Bytes, bytes: Bytes) -> Step {
+    Step {
+        part: "KV cache",
+        formula: cache_formula(load, sequence),
+        bytes,
+        basis: load.model.basis,
+        source: "the keys and values that the model's attention reads (its configuration)"
+            .to_owned(),
     }
 }
 
@@ -143,17 +145,12 @@ pub fn expanded_note(load: &Load<'_>) -> Option<String> {
 }
 
 fn draft_note(load: &Load<'_>) -> Vec<String> {
-    let drafts: Parameters = tensors(&load.model.shape)
-        .iter()
-        .filter(|tensor| tensor.section == Section::Draft)
-        .map(super::tensors::Tensor::parameters)
-        .sum();
-    if drafts == Parameters::ZERO {
+    let counted = parameters(&load.model.shape);
+    if counted.draft == Parameters::ZERO {
         return Vec::new();
     }
     vec![format!(
         "of the {} parameters that the checkpoint stores {} are draft (MTP) layers, which engines load only for speculative decoding",
-        super::tensors::parameters(&load.model.shape).stored.0,
-        drafts.0
+        counted.stored.0, counted.draft.0
     )]
 }

@@ -6,7 +6,7 @@
 
 use super::cache::{CacheRequest, sequence_bytes};
 use super::load::{Load, Split};
-use super::memory::{HostParts, Memory, Parts, Scope, Step};
+use super::memory::{HostParts, Memory, Parts, Scope, steps};
 use super::vllm::{load_bytes, weights_of};
 use crate::catalog::Basis;
 use crate::catalog::engine_memory::EngineMemory;
@@ -242,43 +242,38 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         })
         .collect();
     let first = parts.first().copied().unwrap_or_default();
-    let step = |part, formula: String, bytes, basis| Step {
-        part,
-        formula,
-        bytes,
-        basis,
-        source: SOURCE.to_owned(),
-    };
-    let steps = vec![
-        step(
-            "weights",
-            "tensors of the device".to_owned(),
-            first.weights,
-            Basis::Exact,
-        ),
-        step(
-            "KV cache",
-            format!(
-                "{sequences} sequences x {} bytes, and their map of ({} + {EXTRA_POSITIONS}) x {MAP_ENTRY} bytes each",
-                fullest_sequence(load).0,
-                load.context
+    let rows = || {
+        [
+            (
+                "weights",
+                "tensors of the device".to_owned(),
+                first.weights,
+                Basis::Exact,
             ),
-            first.kv_cache,
-            Basis::Exact,
-        ),
-        step(
-            "activations",
-            "what the static fraction leaves free".to_owned(),
-            first.compute,
-            Basis::Modelled,
-        ),
-        step(
-            "runtime",
-            "device context".to_owned(),
-            first.runtime,
-            Basis::Measured,
-        ),
-    ];
+            (
+                "KV cache",
+                format!(
+                    "{sequences} sequences x {} bytes, and their map of ({} + {EXTRA_POSITIONS}) x {MAP_ENTRY} bytes each",
+                    fullest_sequence(load).0,
+                    load.context
+                ),
+                first.kv_cache,
+                Basis::Exact,
+            ),
+            (
+                "activations",
+                "what the static fraction leaves free".to_owned(),
+                first.compute,
+                Basis::Modelled,
+            ),
+            (
+                "runtime",
+                "device context".to_owned(),
+                first.runtime,
+                Basis::Measured,
+            ),
+        ]
+    };
     let all = (0..replicas).flat_map(|_| parts.iter());
     let devices = all
         .flat_map(|parts| (0..load.split.tensor.max(1)).map(|_| *parts))
@@ -288,7 +283,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         devices,
         host: HostParts::default(),
         basis: Basis::Modelled.and(load.model.basis),
-        steps,
+        steps: steps(load.explain, SOURCE, rows),
         notes: Vec::new(),
     })
 }

@@ -3,7 +3,7 @@
 use super::cache::expanded_sequence_bytes;
 use super::checkpoint::checkpoint_size;
 use super::load::Load;
-use super::memory::{HostParts, Memory, Parts, Scope, Step};
+use super::memory::{HostParts, Memory, Parts, Scope, steps};
 use super::sglang::context_bytes;
 use super::tensors::{Section, tensors};
 use super::vllm::{Weights, weights_of};
@@ -64,45 +64,40 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         compute: compute(shape, load.context, load.sequences),
         runtime: context_bytes(load)?,
     };
-    let step = |part, formula: String, bytes, basis| Step {
-        part,
-        formula,
-        bytes,
-        basis,
-        source: SOURCE.to_owned(),
+    let rows = || {
+        [
+            (
+                "weights",
+                "the checkpoint's tensors".to_owned(),
+                parts.weights,
+                Basis::Exact,
+            ),
+            (
+                "KV cache",
+                format!("{} sequences x {} bytes", load.sequences, each.0),
+                parts.kv_cache,
+                Basis::Exact,
+            ),
+            (
+                "activations",
+                "widest layer of a prompt that fills the context".to_owned(),
+                parts.compute,
+                Basis::Modelled,
+            ),
+            (
+                "runtime",
+                "device context".to_owned(),
+                parts.runtime,
+                Basis::Measured,
+            ),
+        ]
     };
-    let steps = vec![
-        step(
-            "weights",
-            "the checkpoint's tensors".to_owned(),
-            parts.weights,
-            Basis::Exact,
-        ),
-        step(
-            "KV cache",
-            format!("{} sequences x {} bytes", load.sequences, each.0),
-            parts.kv_cache,
-            Basis::Exact,
-        ),
-        step(
-            "activations",
-            "widest layer of a prompt that fills the context".to_owned(),
-            parts.compute,
-            Basis::Modelled,
-        ),
-        step(
-            "runtime",
-            "device context".to_owned(),
-            parts.runtime,
-            Basis::Measured,
-        ),
-    ];
     Ok(Memory {
         scope: Scope::Engine,
         devices: (0..devices).map(|_| parts).collect(),
         host: HostParts::default(),
         basis: Basis::Modelled.and(load.model.basis),
-        steps,
+        steps: steps(load.explain, SOURCE, rows),
         notes: Vec::new(),
     })
 }

@@ -7,14 +7,14 @@ use super::expected::Expected;
 use super::{Demands, Rejection};
 use crate::calc::estimate::{Estimate, Prepared, estimate_prepared, prepare};
 use crate::calc::hardware::Hardware;
-use crate::calc::load::{Load, Options};
+use crate::calc::load::{Load, Options, Split};
 use crate::calc::tensors::parameters;
 use crate::calc::tier::{latency_in_format, tier};
 use crate::catalog::defaults::Tier;
 use crate::catalog::variant::Match;
 use crate::catalog::{Basis, Catalog, Engine, Format, Model, Shape};
 use crate::error::Result;
-use crate::request::{SplitAsked, window_note};
+use crate::request::window_note;
 use crate::units::Bytes;
 
 /// A model that serves, in the format that serves best.
@@ -69,6 +69,7 @@ pub(super) struct Space<'a> {
     pub(super) formats: &'a [Format],
     pub(super) demands: &'a Demands,
     pub(super) expected: &'a Expected,
+    pub(super) split: Split,
     /// What models of the same shape have in common, as far as it was calculated.
     pub(super) common: RefCell<Vec<(Shape, Rc<Prepared>)>>,
 }
@@ -115,12 +116,18 @@ impl Space<'_> {
         Ok(prepared)
     }
 
-    /// The question to the calculator for one model and format.
+    /// What a model takes in a format, and whether it fits.
     ///
     /// # Errors
-    /// When the devices cannot be split that way.
-    pub(super) fn load<'b>(&'b self, model: &'b Model, format: &'b Format) -> Result<Load<'b>> {
-        Ok(Load {
+    /// When the engine does not hold it.
+    pub(super) fn estimate(&self, model: &Model, format: &Format) -> Result<Estimate> {
+        let load = self.load(model, format);
+        estimate_prepared(&load, self.prepared(&load)?.as_ref())
+    }
+
+    /// The question to the calculator for one model and format.
+    pub(super) fn load<'b>(&'b self, model: &'b Model, format: &'b Format) -> Load<'b> {
+        Load {
             model,
             format,
             kv: self.demands.kv,
@@ -128,10 +135,10 @@ impl Space<'_> {
             sequences: self.demands.sequences,
             engine: Some(self.engine),
             hardware: Some(self.hardware),
-            split: SplitAsked::default().resolve(Some(self.hardware), Some(self.engine))?,
+            split: self.split,
             options: Options::default(),
             explain: false,
-        })
+        }
     }
 }
 
@@ -143,13 +150,13 @@ pub(super) fn best(
     space: &Space<'_>,
     model: &Model,
 ) -> Result<std::result::Result<Candidate, Option<Rejection>>> {
-    if let Some(rejection) = demand_missed(space, model)? {
+    let tier = tier_of(space, model)?;
+    if let Some(rejection) = demand_missed(space.demands, model, tier) {
         return Ok(Err(Some(rejection)));
     }
     let mut best: Option<Candidate> = None;
     let mut nearest: Option<(Bytes, String)> = None;
     let mut failure = None;
-    let tier = tier_of(space, model)?;
     for format in applicable(space, model) {
         let accuracy = space.accuracy((model, format), tier.accuracy);
         if best
@@ -158,11 +165,7 @@ pub(super) fn best(
         {
             continue;
         }
-        let load = space.load(model, format)?;
-        let estimate = match space
-            .prepared(&load)
-            .and_then(|common| estimate_prepared(&load, &common))
-        {
+        let estimate = match space.estimate(model, format) {
             Ok(estimate) => estimate,
             Err(error) => {
                 failure = Some((format.id.clone(), error.to_string()));
@@ -215,29 +218,23 @@ fn applicable<'a>(space: &'a Space<'_>, model: &'a Model) -> impl Iterator<Item 
 }
 
 /// A demand that no format can change: latency by tier, window.
-fn demand_missed(space: &Space<'_>, model: &Model) -> Result<Option<Rejection>> {
-    let demands = space.demands;
-    let rejection = |reason: String| {
-        Some(Rejection {
-            model: model.id.clone(),
-            format: model.native.clone(),
-            reason,
-            short_by: None,
-        })
+fn demand_missed(demands: &Demands, model: &Model, tier: &Tier) -> Option<Rejection> {
+    let (context, window) = (demands.context, model.shape.window_tokens);
+    let latency = tier.latency_ms;
+    let reason = match demands.max_latency_ms {
+        _ if context.0 > window => {
+            format!("its window is {window} tokens, {context} are asked for")
+        }
+        Some(limit) if latency > limit => {
+            format!("its tier has a latency of {latency} ms, {limit} ms are asked for")
+        }
+        Some(_) | None => return None,
     };
-    if demands.context.0 > model.shape.window_tokens {
-        let window = model.shape.window_tokens;
-        return Ok(rejection(format!(
-            "its window is {window} tokens, {} are asked for",
-            demands.context
-        )));
-    }
-    let latency = tier_of(space, model)?.latency_ms;
-    Ok(match demands.max_latency_ms {
-        Some(limit) if latency > limit => rejection(format!(
-            "its tier has a latency of {latency} ms, {limit} ms are asked for"
-        )),
-        _ => None,
+    Some(Rejection {
+        model: model.id.clone(),
+        format: model.native.clone(),
+        reason,
+        short_by: None,
     })
 }
 
@@ -307,27 +304,18 @@ fn reasons(found: &Candidate) -> Vec<String> {
         let spare = available - found.estimate.memory.fullest().total();
         why.push(format!("fits with {spare} to spare on the fullest device"));
     }
-    why.push(
-        match (
-            &found.model.checkpoint,
-            found
-                .model
-                .checkpoint
-                .as_ref()
-                .map(|weights| weights.matching),
-        ) {
-            (Some(weights), Some(Match::Exact)) => {
-                format!("weights can be downloaded: {}", weights.repo)
-            }
-            (Some(weights), Some(Match::Nearest)) => {
+    why.push(match &found.model.checkpoint {
+        Some(weights) => match weights.matching {
+            Match::Exact => format!("weights can be downloaded: {}", weights.repo),
+            Match::Nearest => {
                 format!(
                     "no weights of this size exist; the nearest are {}",
                     weights.repo
                 )
             }
-            _ => "weights are a file of yours".to_owned(),
         },
-    );
+        None => "weights are a file of yours".to_owned(),
+    });
     why.push(accuracy_reason(found));
     why
 }

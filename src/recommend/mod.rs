@@ -7,13 +7,13 @@ mod rank;
 
 use std::cell::RefCell;
 
-use crate::calc::estimate::estimate;
 use crate::calc::hardware::Hardware;
+use crate::calc::load::Split;
 use crate::catalog::find::find;
 use crate::catalog::gpu::GpuKind;
 use crate::catalog::{Catalog, Engine, Format, KvFormat, Model, Origin, Scenario};
 use crate::error::{Error, Result};
-use crate::request::{HardwareAsked, check_load, engine_for};
+use crate::request::{HardwareAsked, SplitAsked, check_load, engine_for};
 use crate::units::{Bytes, Tokens};
 
 pub use candidate::{Accuracy, Candidate};
@@ -85,6 +85,8 @@ pub struct Recommendation {
     pub hardware: Hardware,
     /// The engine that suits it.
     pub engine: Engine,
+    /// How models are split over the devices.
+    pub split: Split,
     /// What was demanded.
     pub demands: Demands,
     /// What serves, best first, one format a model.
@@ -107,6 +109,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
         Some(name) => find(catalog.engines()?, name)?.clone(),
         None => engine_for(catalog, hardware)?,
     };
+    let split = SplitAsked::default().resolve(Some(hardware), Some(&engine))?;
     let formats = formats(catalog, &engine, hardware, asked.format.as_deref())?;
     let models = models(catalog, asked)?;
     let mut ranked = Vec::new();
@@ -118,6 +121,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
         formats: &formats,
         demands: &demands,
         expected: &expected::Expected::of(catalog)?,
+        split,
         common: RefCell::default(),
     };
     for model in &models {
@@ -137,6 +141,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
     Ok(Recommendation {
         hardware: hardware.clone(),
         engine: engine.clone(),
+        split,
         notes: notes(hardware),
         demands,
         ranked,
@@ -274,9 +279,4 @@ fn models(catalog: &Catalog, asked: &Asked) -> Result<Vec<Model>> {
         ));
     }
     Ok(models)
-}
-
-/// Whether a candidate of these parts fits, for `nearest`.
-pub(crate) fn short_by(load: &crate::calc::load::Load<'_>) -> Result<Bytes> {
-    Ok(estimate(load)?.short_by)
 }

@@ -1,7 +1,7 @@
 //! What would serve when nothing does: a shorter context, another format, a bigger card.
 
 use super::candidate::Space;
-use super::short_by;
+use crate::calc::estimate::estimate;
 use crate::calc::hardware::{Device, Hardware};
 use crate::calc::load::Load;
 use crate::catalog::{Format, Model};
@@ -37,7 +37,8 @@ const SHORTEST: u64 = 512;
 
 /// The nearest things that would serve: at most one of each kind.
 pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest>> {
-    let Some((missing, model, format)) = closest(space, models, space.formats)? else {
+    let tried: Vec<&Format> = space.formats.iter().collect();
+    let Some((missing, model, format)) = closest(space, models, &tried) else {
         return Ok(Vec::new());
     };
     if missing == Bytes::ZERO {
@@ -50,12 +51,14 @@ pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest
         change,
     };
     let mut answers = vec![found(Change::MoreMemory(missing), (model, format))];
-    let all: Vec<Format> = space.catalog.formats()?.to_vec();
-    let engine_formats: Vec<Format> = all
-        .into_iter()
-        .filter(|format| format.engines.contains(&space.engine.id))
+    let run_by_engine = |format: &&Format| format.engines.contains(&space.engine.id);
+    let every: Vec<&Format> = space
+        .catalog
+        .formats()?
+        .iter()
+        .filter(run_by_engine)
         .collect();
-    if let Some((Bytes::ZERO, model, format)) = closest(space, models, &engine_formats)? {
+    if let Some((Bytes::ZERO, model, format)) = closest(space, models, &every) {
         answers.push(found(Change::SmallerFormat, (model, format)));
     }
     if let Some(context) = shorter(space, (model, format))? {
@@ -71,23 +74,18 @@ pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest
 fn closest<'a>(
     space: &Space<'_>,
     models: &'a [Model],
-    formats: &'a [Format],
-) -> Result<Option<(Bytes, &'a Model, &'a Format)>> {
-    let mut best: Option<(Bytes, &Model, &Format)> = None;
-    for model in models
+    formats: &[&'a Format],
+) -> Option<(Bytes, &'a Model, &'a Format)> {
+    let long_enough = |model: &&Model| model.shape.window_tokens >= space.demands.context.0;
+    models
         .iter()
-        .filter(|model| model.shape.window_tokens >= space.demands.context.0)
-    {
-        for format in formats {
-            let Ok(missing) = short_by(&space.load(model, format)?) else {
-                continue;
-            };
-            if best.is_none_or(|(least, ..)| missing < least) {
-                best = Some((missing, model, format));
-            }
-        }
-    }
-    Ok(best)
+        .filter(long_enough)
+        .flat_map(|model| formats.iter().map(move |format| (model, *format)))
+        .filter_map(|(model, format)| {
+            let estimate = space.estimate(model, format).ok()?;
+            Some((estimate.short_by, model, format))
+        })
+        .min_by_key(|(missing, ..)| *missing)
 }
 
 fn shorter(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Option<Tokens>> {
@@ -95,9 +93,9 @@ fn shorter(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Opti
     while context >= SHORTEST {
         let load = Load {
             context: Tokens(context),
-            ..space.load(model, format)?
+            ..space.load(model, format)
         };
-        if short_by(&load)? == Bytes::ZERO {
+        if estimate(&load)?.short_by == Bytes::ZERO {
             return Ok(Some(Tokens(context)));
         }
         context /= 2;
@@ -119,9 +117,9 @@ fn bigger(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Optio
         let hardware = Hardware::of(&device, count(space.hardware.devices.len()));
         let load = Load {
             hardware: Some(&hardware),
-            ..space.load(model, format)?
+            ..space.load(model, format)
         };
-        let fits = matches!(short_by(&load), Ok(Bytes::ZERO));
+        let fits = estimate(&load).is_ok_and(|found| found.short_by == Bytes::ZERO);
         if fits && best.is_none_or(|(least, ..)| usable.bytes < least) {
             best = Some((usable.bytes, &gpu.id, &gpu.name));
         }

@@ -3,7 +3,7 @@
 use super::Candidate;
 use crate::catalog::Origin;
 
-/// Real weights before paper ones, then expected accuracy, then speed, then the larger model.
+/// Real weights before paper ones, then expected accuracy, then speed, then the id.
 pub(super) fn sort(candidates: &mut [Candidate]) {
     candidates.sort_by(|one, two| {
         two.is_real()

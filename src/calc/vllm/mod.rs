@@ -9,7 +9,7 @@ pub mod load;
 pub mod server;
 
 use super::load::Load;
-use super::memory::{HostParts, Memory, Parts, Scope, Step};
+use super::memory::{self, HostParts, Memory, Parts, Scope, Step};
 use crate::catalog::engine_memory::{EngineMemory, Overheads};
 use crate::catalog::format::Storage;
 use crate::catalog::{Basis, Model};
@@ -84,7 +84,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
         host: HostParts::default(),
         basis: Basis::Measured.and(load.model.basis),
         steps: first
-            .map(|stage| steps(stage, &server, load))
+            .map(|stage| explained(stage, &server, load))
             .unwrap_or_default(),
         notes: notes(first, &server),
     })
@@ -177,48 +177,45 @@ fn server_on(load: &Load<'_>, device: Bytes, capability: Option<&str>) -> Server
     }
 }
 
-fn steps(stage: &Stage, server: &Server, load: &Load<'_>) -> Vec<Step> {
+fn explained(stage: &Stage, server: &Server, load: &Load<'_>) -> Vec<Step> {
     let blocks = stage.blocks.needed(server.longest, server.batched_tokens);
     let sequences = load.sequences.div_ceil(load.split.data.max(1));
-    let step = |part, formula: String, bytes, basis| Step {
-        part,
-        formula,
-        bytes,
-        basis,
-        source: SOURCE.to_owned(),
+    let rows = || {
+        [
+            (
+                "weights",
+                "tensors of the device, rotary table and the ends of memory segments".to_owned(),
+                stage.load,
+                Basis::Exact,
+            ),
+            (
+                "KV cache",
+                format!(
+                    "{sequences} sequences x {blocks} blocks of {} tokens x {} bytes",
+                    stage.blocks.tokens, stage.blocks.bytes.0
+                ),
+                stage.blocks.bytes * blocks * sequences,
+                Basis::Exact,
+            ),
+            (
+                "activations",
+                format!(
+                    "peak of a step of {} tokens and {} sequences",
+                    server.batched_tokens, server.sequences
+                ),
+                stage.activation,
+                Basis::Measured,
+            ),
+            (
+                "runtime",
+                "libraries and communication, and CUDA graphs where vLLM sets them aside"
+                    .to_owned(),
+                stage.non_torch + stage.set_aside,
+                Basis::Measured,
+            ),
+        ]
     };
-    vec![
-        step(
-            "weights",
-            "tensors of the device, rotary table and the ends of memory segments".to_owned(),
-            stage.load,
-            Basis::Exact,
-        ),
-        step(
-            "KV cache",
-            format!(
-                "{sequences} sequences x {blocks} blocks of {} tokens x {} bytes",
-                stage.blocks.tokens, stage.blocks.bytes.0
-            ),
-            stage.blocks.bytes * blocks * sequences,
-            Basis::Exact,
-        ),
-        step(
-            "activations",
-            format!(
-                "peak of a step of {} tokens and {} sequences",
-                server.batched_tokens, server.sequences
-            ),
-            stage.activation,
-            Basis::Measured,
-        ),
-        step(
-            "runtime",
-            "libraries and communication, and CUDA graphs where vLLM sets them aside".to_owned(),
-            stage.non_torch + stage.set_aside,
-            Basis::Measured,
-        ),
-    ]
+    memory::steps(load.explain, SOURCE, rows)
 }
 
 fn notes(stage: Option<&Stage>, server: &Server) -> Vec<String> {

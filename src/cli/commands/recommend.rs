@@ -13,7 +13,6 @@ use crate::calc::load::Options;
 use crate::deploy::{Launch, command};
 use crate::recommend::{Asked, Recommendation};
 use crate::render::{Reply, document, view};
-use crate::request::SplitAsked;
 
 /// What to run on given hardware; asks on a terminal when nothing was said.
 pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend) -> Result<Exit> {
@@ -37,7 +36,7 @@ pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend)
         return Ok(Exit::Usage);
     };
     let answer = crate::recommend::recommend(session.catalog, &hardware, &asked)?;
-    let commands = commands(&answer)?;
+    let commands = commands(&answer);
     let limit = crate::units::index(args.limit);
     let reply = Reply {
         document: document::recommend(&answer, &commands)?,
@@ -80,8 +79,7 @@ fn apply(asked: &mut Asked, answers: Answers) {
     asked.min_accuracy = asked.min_accuracy.or(answers.min_accuracy);
 }
 
-fn commands(answer: &Recommendation) -> Result<Vec<String>> {
-    let split = SplitAsked::default().resolve(Some(&answer.hardware), Some(&answer.engine))?;
+fn commands(answer: &Recommendation) -> Vec<String> {
     let launches = answer.ranked.iter().map(|candidate| {
         command(&Launch {
             model: &candidate.model,
@@ -90,10 +88,10 @@ fn commands(answer: &Recommendation) -> Result<Vec<String>> {
             context: answer.demands.context,
             sequences: answer.demands.sequences,
             engine: &answer.engine,
-            split,
+            split: answer.split,
             processor: answer.hardware.is_cpu(),
             options: Options::default(),
         })
     });
-    Ok(launches.collect())
+    launches.collect()
 }
