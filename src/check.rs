@@ -39,44 +39,53 @@ pub struct Check {
 pub struct Failure {
     /// The demand.
     pub demand: &'static str,
-    /// What was allowed.
-    pub limit: Limit,
-    /// What it would be.
-    pub actual: Limit,
-    /// What is missing, for memory.
-    pub short_by: Option<Bytes>,
-    /// What would help.
-    pub hint: Option<String>,
+    /// By how much it is missed.
+    pub missed: Missed,
 }
 
-/// The size of a demand.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Limit {
-    /// Memory.
-    Bytes(Bytes),
+/// By how much a demand is missed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Missed {
+    /// Memory of a device.
+    Memory {
+        /// What is there.
+        limit: Bytes,
+        /// What it takes.
+        actual: Bytes,
+        /// What is missing on the device that lacks most.
+        short_by: Bytes,
+        /// What would help.
+        hint: Option<String>,
+    },
     /// Anything else, in the demand's own unit.
-    Number(f64),
+    Number {
+        /// What was asked for.
+        limit: f64,
+        /// What it would be.
+        actual: f64,
+    },
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.limit, self.actual) {
-            (Limit::Bytes(limit), Limit::Bytes(actual)) => {
-                let short_by = self.short_by.unwrap_or(actual - limit);
+        let demand = self.demand;
+        match &self.missed {
+            Missed::Memory {
+                limit,
+                actual,
+                short_by,
+                hint,
+            } => {
                 write!(
                     out,
-                    "{}: needs {actual}, {limit} there: short by {short_by} ({} bytes)",
-                    self.demand, short_by.0
+                    "{demand}: needs {actual}, {limit} there: short by {short_by} ({} bytes)",
+                    short_by.0
                 )?;
+                hint.iter().try_for_each(|hint| write!(out, "; {hint}"))
             }
-            (Limit::Number(limit), Limit::Number(actual)) => {
-                write!(out, "{}: {actual} where {limit} is asked for", self.demand)?;
+            Missed::Number { limit, actual } => {
+                write!(out, "{demand}: {actual} where {limit} is asked for")
             }
-            (Limit::Bytes(_), Limit::Number(_)) | (Limit::Number(_), Limit::Bytes(_)) => {}
-        }
-        match &self.hint {
-            Some(hint) => write!(out, "; {hint}"),
-            None => Ok(()),
         }
     }
 }
@@ -95,10 +104,12 @@ pub fn check(catalog: &Catalog, request: &Request, demands: CheckDemands) -> Res
             let hint = (longest > 0).then(|| format!("a context of {longest} tokens would fit"));
             failures.push(Failure {
                 demand: "memory per device",
-                limit: Limit::Bytes(available),
-                actual: Limit::Bytes(found.memory.fullest().total()),
-                short_by: Some(found.short_by),
-                hint,
+                missed: Missed::Memory {
+                    limit: available,
+                    actual: found.memory.fullest().total(),
+                    short_by: found.short_by,
+                    hint,
+                },
             });
         }
         (Some(_), _) => {}
@@ -112,10 +123,10 @@ pub fn check(catalog: &Catalog, request: &Request, demands: CheckDemands) -> Res
     if request.context.0 > request.model.shape.window_tokens {
         failures.push(Failure {
             demand: "context within the model's window, in tokens",
-            limit: Limit::Number(crate::units::float(request.model.shape.window_tokens)),
-            actual: Limit::Number(request.context.as_f64()),
-            short_by: None,
-            hint: None,
+            missed: Missed::Number {
+                limit: crate::units::float(request.model.shape.window_tokens),
+                actual: request.context.as_f64(),
+            },
         });
     }
     Ok(Check {
@@ -145,10 +156,7 @@ fn check_tier(
     let mut number = |demand, limit: f64, actual: f64| {
         failures.push(Failure {
             demand,
-            limit: Limit::Number(limit),
-            actual: Limit::Number(actual),
-            short_by: None,
-            hint: None,
+            missed: Missed::Number { limit, actual },
         });
     };
     if let Some(limit) = demands.min_accuracy {

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Packages and the only module that may name them.
-const HOMES: [(&str, &str); 12] = [
+const HOMES: [(&str, &str); 13] = [
     ("toml", "catalog"),
     ("::safetensors", "files"),
     ("include_dir", "catalog"),
@@ -26,6 +26,7 @@ const HOMES: [(&str, &str); 12] = [
     ("comfy_table", "render"),
     ("csv", "render"),
     ("serde_saphyr", "render"),
+    ("shlex", "deploy"),
     ("clap", "cli"),
     ("anyhow", "cli"),
     ("dialoguer", "cli"),

@@ -5,17 +5,16 @@
     reason = "the report: our figure, theirs, the error"
 )]
 
-use std::collections::BTreeMap;
+mod vllm_data;
 
 use dsk::calc::cache::{CacheRequest, stage_token_bytes};
 use dsk::calc::load::Split;
 use dsk::calc::vllm::{Runner, Server, Weights, activation, load_bytes};
-use dsk::catalog::engine_memory::{EngineMemory, Overheads};
+use dsk::catalog::KvFormat;
 use dsk::catalog::format::Storage;
-use dsk::catalog::shape::Shape;
-use dsk::catalog::{Catalog, KvFormat};
 use dsk::units::{Bytes, Tokens};
 use serde::Deserialize;
+use vllm_data::{overheads, shapes};
 
 /// Cache bytes; the print's last digit is allowed beside it.
 const CACHE_TOLERANCE: f64 = 0.001;
@@ -58,23 +57,6 @@ struct Peak {
 
 fn logs() -> Logs {
     toml::from_str(include_str!("data/vllm-logs.toml")).expect("logs")
-}
-
-fn overheads() -> Overheads {
-    let catalog = Catalog::load(&[]).expect("catalog");
-    let engines = catalog.engines().expect("engines");
-    let vllm = engines
-        .iter()
-        .find(|engine| engine.id == "vllm")
-        .expect("vLLM");
-    match &vllm.memory {
-        Some(EngineMemory::Vllm(overheads)) => overheads.clone(),
-        other => panic!("vLLM has {other:?}"),
-    }
-}
-
-fn shapes() -> BTreeMap<String, Shape> {
-    toml::from_str(include_str!("data/vllm-shapes.toml")).expect("shapes")
 }
 
 #[test]

@@ -5,7 +5,7 @@
     reason = "the report: our figure, theirs, the error"
 )]
 
-use std::collections::BTreeMap;
+mod vllm_data;
 
 use dsk::calc::hardware::{Device, Hardware};
 use dsk::calc::load::{Load, Options, Split};
@@ -14,12 +14,11 @@ use dsk::calc::vllm::{
     self, Generation, Server, Stage, Usage, Weights, block_tokens, cache_tokens, defaults, runner,
     stages,
 };
-use dsk::catalog::engine_memory::{EngineMemory, Overheads};
 use dsk::catalog::format::{Format, Scaled, Storage};
-use dsk::catalog::shape::Shape;
 use dsk::catalog::{Catalog, KvFormat};
 use dsk::units::{Bytes, Tokens, float};
 use serde::Deserialize;
+use vllm_data::{overheads, shapes};
 
 /// "Model loading took": a load size may be off by the last printed digit and no more than this.
 const LOAD_TOLERANCE: f64 = 0.0005;
@@ -53,23 +52,6 @@ fn cases() -> Vec<Case> {
     toml::from_str::<Cases>(include_str!("data/vllm-h200.toml"))
         .expect("cases")
         .case
-}
-
-fn overheads() -> Overheads {
-    let catalog = Catalog::load(&[]).expect("catalog");
-    let engines = catalog.engines().expect("engines");
-    let vllm = engines
-        .iter()
-        .find(|engine| engine.id == "vllm")
-        .expect("vLLM");
-    match &vllm.memory {
-        Some(EngineMemory::Vllm(overheads)) => overheads.clone(),
-        other => panic!("vLLM has {other:?}"),
-    }
-}
-
-fn shapes() -> BTreeMap<String, Shape> {
-    toml::from_str(include_str!("data/vllm-shapes.toml")).expect("shapes")
 }
 
 fn calculate(case: &Case) -> (Stage, Server) {

@@ -117,6 +117,12 @@ impl CheckpointSize {
     }
 }
 
+/// Whether it is the weight of a linear layer that quantized checkpoints quantize, experts included.
+#[must_use]
+pub fn is_linear(role: Role) -> bool {
+    matches!(kind(role), Kind::Linear | Kind::Expert)
+}
+
 enum Packing {
     Plain(Element),
     Quantized(Quantized),

@@ -2,6 +2,7 @@
 //!
 //! GGUF types are mixes of their own: see `mix`. A checkpoint's native storage: see `checkpoint`.
 
+use super::checkpoint::is_linear;
 use super::tensors::{Role, Tensor};
 use crate::catalog::format::{Format, Scaled, Storage};
 use crate::units::{Bytes, Parameters};
@@ -15,7 +16,7 @@ pub fn tensor_bytes(tensor: &Tensor, format: &Format) -> Option<Bytes> {
     match &format.storage {
         Storage::Plain {} => Some(tensor.parameters().bytes_at(format.bits)),
         Storage::Scaled(scaled) if is_quantized(tensor.role, *scaled) => {
-            Some(scaled_bytes(tensor, format.bits, *scaled))
+            Some(scaled_bytes(tensor, format.bits, *scaled) * tensor.tensors())
         }
         Storage::Scaled(_) => Some(tensor.parameters().bytes_at(KEPT_BITS)),
         Storage::Native {} | Storage::Gguf { .. } => None,
@@ -31,19 +32,20 @@ pub fn is_quantized(role: Role, scaled: Scaled) -> bool {
     } else if role == Role::Head {
         scaled.head
     } else {
-        is_linear(role)
+        is_linear(role) || role == Role::DraftProjection
     }
 }
 
-fn scaled_bytes(tensor: &Tensor, bits: u64, scaled: Scaled) -> Bytes {
+/// Bytes of one copy of a quantized matrix with its scales, zero points and tables.
+#[must_use]
+pub fn scaled_bytes(tensor: &Tensor, bits: u64, scaled: Scaled) -> Bytes {
     let blocks_down = blocks(tensor.rows, scaled.block_rows);
     let blocks_across = blocks(tensor.columns, scaled.block_columns);
     let entries = Parameters(blocks_down) * blocks_across;
-    let each = tensor.each().bytes_at(bits)
+    tensor.each().bytes_at(bits)
         + entries.bytes_at(scaled.scale_bits + scaled.zero_bits)
         + Bytes(scaled.tensor_bits.div_ceil(8))
-        + Parameters(tensor.columns).bytes_at(scaled.column_bits);
-    each * tensor.tensors()
+        + Parameters(tensor.columns).bytes_at(scaled.column_bits)
 }
 
 /// How many blocks of `block` cover `length`; one where the block is everything.
@@ -53,36 +55,4 @@ fn blocks(length: u64, block: u64) -> u64 {
     } else {
         length.div_ceil(block)
     }
-}
-
-/// Whether it is the weight of a linear layer of the decoder, routers and the indexer's head weights left out.
-fn is_linear(role: Role) -> bool {
-    matches!(
-        role,
-        Role::Query
-            | Role::Key
-            | Role::Value
-            | Role::QueryDown
-            | Role::QueryUp
-            | Role::KvDown
-            | Role::KvUp
-            | Role::OutputDown
-            | Role::AttentionOutput
-            | Role::IndexerQuery
-            | Role::IndexerKey
-            | Role::Gate
-            | Role::Up
-            | Role::Down
-            | Role::ExpertGate
-            | Role::ExpertUp
-            | Role::ExpertDown
-            | Role::SharedGate
-            | Role::SharedUp
-            | Role::SharedDown
-            | Role::DraftProjection
-            | Role::DraftEmbeddingProjection
-            | Role::DraftHiddenProjection
-            | Role::DraftTargetProjection
-            | Role::EngramProjection
-    )
 }

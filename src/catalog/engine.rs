@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::engine_memory::EngineMemory;
-use super::entry::Entry;
+use super::entry::{Entry, named};
 use super::gpu::{GpuKind, Vendor};
 
 /// What runs a model.
@@ -77,8 +77,6 @@ impl Entry for Engine {
     }
 
     fn names(&self) -> Vec<&str> {
-        std::iter::once(self.name.as_str())
-            .chain(self.aliases.iter().map(String::as_str))
-            .collect()
+        named(&self.name, &self.aliases)
     }
 }

@@ -26,6 +26,13 @@ pub trait Entry: DeserializeOwned {
     }
 }
 
+/// The names of an entry that has one of its own and others that people type.
+pub(super) fn named<'a>(name: &'a str, aliases: &'a [String]) -> Vec<&'a str> {
+    std::iter::once(name)
+        .chain(aliases.iter().map(String::as_str))
+        .collect()
+}
+
 /// Parses one entry and holds it against its file's name.
 ///
 /// # Errors

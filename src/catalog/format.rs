@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::basis::Basis;
-use super::entry::Entry;
+use super::entry::{Entry, named};
 
 /// How weights are stored.
 #[derive(Debug, Clone, Deserialize)]
@@ -173,9 +173,7 @@ impl Entry for Format {
     }
 
     fn names(&self) -> Vec<&str> {
-        std::iter::once(self.name.as_str())
-            .chain(self.aliases.iter().map(String::as_str))
-            .collect()
+        named(&self.name, &self.aliases)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::basis::Basis;
-use super::entry::Entry;
+use super::entry::{Entry, named};
 use crate::units::Bytes;
 
 /// A GPU, an accelerator, or a processor with its memory.
@@ -205,9 +205,7 @@ impl Entry for Gpu {
     }
 
     fn names(&self) -> Vec<&str> {
-        std::iter::once(self.name.as_str())
-            .chain(self.aliases.iter().map(String::as_str))
-            .collect()
+        named(&self.name, &self.aliases)
     }
 
     fn check(&self) -> Result<(), String> {

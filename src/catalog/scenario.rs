@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::entry::Entry;
+use super::entry::{Entry, named};
 
 /// A kind of use, and what it asks for.
 #[derive(Debug, Clone, Deserialize)]
@@ -44,9 +44,7 @@ impl Entry for Scenario {
     }
 
     fn names(&self) -> Vec<&str> {
-        std::iter::once(self.name.as_str())
-            .chain(self.aliases.iter().map(String::as_str))
-            .collect()
+        named(&self.name, &self.aliases)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -6,6 +6,7 @@ use dialoguer::{Input, Select};
 
 use super::quantity;
 use crate::catalog::Catalog;
+use crate::deploy::quoted;
 use crate::request::HardwareAsked;
 
 /// What was answered.
@@ -64,9 +65,7 @@ fn ask_hardware(catalog: &Catalog, answers: &mut Answers) -> Result<()> {
     if let Some(size) = answers.hardware.vram_gb {
         answers.flags.push(format!("--vram {size}"));
     } else if let Some(name) = &answers.hardware.gpu {
-        let quoted =
-            shlex::try_quote(name).map_or_else(|_| name.clone(), std::borrow::Cow::into_owned);
-        answers.flags.push(format!("--gpu {quoted}"));
+        answers.flags.push(format!("--gpu {}", quoted(name)));
     }
     Ok(())
 }

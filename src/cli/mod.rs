@@ -18,13 +18,13 @@ use args::Cli;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Answered.
-    Answered = 0,
+    Answered,
     /// Cannot answer: an unknown name, an unreadable file, a bad catalog.
-    CannotAnswer = 1,
+    CannotAnswer,
     /// Wrong usage.
-    Usage = 2,
+    Usage,
     /// Nothing fits, or a check failed.
-    NothingFits = 3,
+    NothingFits,
 }
 
 impl From<Exit> for ExitCode {

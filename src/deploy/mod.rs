@@ -3,5 +3,5 @@
 mod launch;
 mod verify;
 
-pub use launch::{Launch, command};
+pub use launch::{Launch, command, quoted};
 pub use verify::{Verification, verify};

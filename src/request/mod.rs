@@ -18,8 +18,6 @@ pub const MOST_TOKENS: u64 = 1 << 40;
 /// A question about one model, as asked.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
-    /// The model's name.
-    pub model: String,
     /// The weight format's name.
     pub format: Option<String>,
     /// The cache format's name.

@@ -104,9 +104,14 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
     })
 }
 
-/// Whether the file caches every head's keys and values: said so, or seen in the user's own file.
-fn is_legacy(load: &Load<'_>) -> bool {
-    load.options.legacy_file || load.model.file.as_ref().is_some_and(|file| file.multi_head)
+/// How the file keeps the latent expansion: as was said, or as seen in the user's own file.
+fn layout(load: &Load<'_>) -> LatentLayout {
+    let seen = load.model.file.as_ref().is_some_and(|file| file.multi_head);
+    if load.options.legacy_file || seen {
+        LatentLayout::MultiHead
+    } else {
+        LatentLayout::Absorbed
+    }
 }
 
 fn unknown(load: &Load<'_>) -> Error {
@@ -171,14 +176,9 @@ pub fn file_bytes(load: &Load<'_>) -> Option<Bytes> {
     if let Some(file) = load.model.file.as_ref().filter(|file| file.is_gguf) {
         return Some(file.total);
     }
-    let layout = if is_legacy(load) {
-        LatentLayout::MultiHead
-    } else {
-        LatentLayout::Absorbed
-    };
     Some(mix::file_bytes(
         shape,
-        &gguf_tensors(shape, layout),
+        &gguf_tensors(shape, layout(load)),
         mix(load).ok()?,
     ))
 }
@@ -253,7 +253,7 @@ fn settings(load: &Load<'_>) -> Result<Settings> {
     }
     // Without flash attention values are turned about, which blocks do not allow; here keys are the values.
     let keys_are_values = match load.model.shape.attention {
-        Attention::Latent { .. } => !is_legacy(load),
+        Attention::Latent { .. } => layout(load) == LatentLayout::Absorbed,
         Attention::Compressed(_) => true,
         Attention::Grouped { .. } => false,
     };
@@ -283,11 +283,7 @@ fn settings(load: &Load<'_>) -> Result<Settings> {
         },
         flash_attention,
         outputs,
-        layout: if is_legacy(load) {
-            LatentLayout::MultiHead
-        } else {
-            LatentLayout::Absorbed
-        },
+        layout: layout(load),
         ..default
     })
 }

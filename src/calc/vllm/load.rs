@@ -5,11 +5,11 @@ use std::ops::Range;
 use crate::calc::checkpoint::stored;
 use crate::calc::load::Split;
 use crate::calc::tensors::{Role, Section, Tensor, tensors};
-use crate::calc::weights::is_quantized;
+use crate::calc::weights::{is_quantized, scaled_bytes};
 use crate::catalog::NativeStorage;
-use crate::catalog::format::{Scaled, Storage};
+use crate::catalog::format::Storage;
 use crate::catalog::shape::{Attention, Shape};
-use crate::units::{Bytes, Parameters, count};
+use crate::units::{Bytes, count};
 
 /// Bytes of one 16-bit number.
 const HALF: u64 = 2;
@@ -65,10 +65,7 @@ impl Weights<'_> {
                 storage: Storage::Scaled(scaled),
             } => {
                 if is_quantized(tensor.role, *scaled) {
-                    weights.bytes_at(*bits)
-                        + scales(tensor, *scaled).bytes_at(scaled.scale_bits + scaled.zero_bits)
-                        + Parameters(1).bytes_at(scaled.tensor_bits)
-                        + Parameters(tensor.columns).bytes_at(scaled.column_bits)
+                    scaled_bytes(tensor, *bits, *scaled)
                 } else {
                     weights.bytes_at(16)
                 }
@@ -80,13 +77,6 @@ impl Weights<'_> {
         };
         one * tensor.copies
     }
-}
-
-/// Scales of one copy.
-fn scales(tensor: &Tensor, scaled: Scaled) -> Parameters {
-    let blocks = |size: u64, block: u64| if block == 0 { 1 } else { size.div_ceil(block) };
-    Parameters(blocks(tensor.rows, scaled.block_rows))
-        * blocks(tensor.columns, scaled.block_columns)
 }
 
 /// What a device of `split` holds of `tensor`.

@@ -22,8 +22,7 @@ use crate::request::{Asked, HardwareAsked, Request, SplitAsked};
 
 /// What a model takes.
 pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Result<Exit> {
-    let mut request = request(session.catalog, &args.load)?;
-    request.explain = args.explain;
+    let request = request(session.catalog, &args.load, args.explain)?;
     let load = request.load();
     let found = estimate(&load)?;
     let rule = args.rule.then(|| {
@@ -73,7 +72,7 @@ fn launch<'a>(request: &'a Request, engine: &'a Engine) -> Launch<'a> {
 
 /// Whether a model fits and meets demands.
 pub(in super::super) fn check(session: &Session<'_>, args: &args::Check) -> Result<Exit> {
-    let request = request(session.catalog, &args.load)?;
+    let request = request(session.catalog, &args.load, false)?;
     let demands = CheckDemands {
         min_accuracy: args.demands.min_accuracy,
         max_latency_ms: args.demands.max_latency,
@@ -100,10 +99,9 @@ fn millions(model: &Model) -> f64 {
     }
 }
 
-fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
+fn request(catalog: &Catalog, args: &args::Load, explain: bool) -> Result<Request> {
     let (model, file_notes) = model(catalog, &args.model)?;
     let asked = Asked {
-        model: args.model.clone(),
         format: args.precision.name(),
         kv: args.sequence.kv.clone(),
         context: args.sequence.context,
@@ -128,7 +126,7 @@ fn request(catalog: &Catalog, args: &args::Load) -> Result<Request> {
             legacy_file: args.engine.legacy_gguf,
             all_logits: args.engine.all_logits,
         },
-        explain: false,
+        explain,
     };
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;
     let mut request = Request::resolve(catalog, model, hardware, &asked)?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::check::{Check, Limit};
+use crate::check::{Check, Failure, Missed};
 use crate::error::Result;
 
 #[derive(Serialize)]
@@ -37,24 +37,28 @@ pub fn check(check: &Check) -> Result<Value> {
         model: &check.model,
         format: &check.format,
         engine: check.engine.as_deref(),
-        failures: check
-            .failures
-            .iter()
-            .map(|failure| FailurePart {
-                demand: failure.demand,
-                limit: number(failure.limit),
-                actual: number(failure.actual),
-                short_by_bytes: failure.short_by.map(|bytes| bytes.0),
-                reason: failure.to_string(),
-            })
-            .collect(),
+        failures: check.failures.iter().map(FailurePart::of).collect(),
         notes: &check.notes,
     })
 }
 
-fn number(limit: Limit) -> Value {
-    match limit {
-        Limit::Bytes(bytes) => json!(bytes.0),
-        Limit::Number(value) => json!(value),
+impl<'a> FailurePart<'a> {
+    fn of(failure: &'a Failure) -> Self {
+        let (limit, actual, short_by_bytes) = match &failure.missed {
+            Missed::Memory {
+                limit,
+                actual,
+                short_by,
+                ..
+            } => (json!(limit.0), json!(actual.0), Some(short_by.0)),
+            Missed::Number { limit, actual } => (json!(limit), json!(actual), None),
+        };
+        Self {
+            demand: failure.demand,
+            limit,
+            actual,
+            short_by_bytes,
+            reason: failure.to_string(),
+        }
     }
 }
