@@ -30,11 +30,9 @@ pub fn find<'a, T: Entry>(entries: &'a [T], name: &str) -> Result<&'a T> {
     if let Some(found) = entries.iter().find(exact) {
         return Ok(found);
     }
-    for matches in [
-        entries.iter().filter(called).collect::<Vec<_>>(),
-        entries.iter().filter(by_id).collect(),
-        entries.iter().filter(by_name).collect(),
-    ] {
+    let looser: [&dyn Fn(&&T) -> bool; 3] = [&called, &by_id, &by_name];
+    for agrees in looser {
+        let matches: Vec<&T> = entries.iter().filter(agrees).collect();
         match matches.as_slice() {
             [] => {}
             [one] => return Ok(one),
