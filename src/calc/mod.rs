@@ -15,6 +15,7 @@ pub mod plain;
 pub mod rule;
 pub mod sglang;
 pub mod sharding;
+pub mod speed;
 pub mod tensors;
 pub mod tier;
 pub mod transformers;

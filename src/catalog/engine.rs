@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::engine_memory::EngineMemory;
+use super::engine_speed::EngineSpeed;
 use super::entry::{Entry, named};
 use super::gpu::{GpuKind, Vendor};
 
@@ -40,6 +41,9 @@ pub struct Engine {
     /// The constants of its memory model.
     #[serde(default)]
     pub memory: Option<EngineMemory>,
+    /// The constants of its speed model; none where nobody measured it.
+    #[serde(default)]
+    pub speed: Option<EngineSpeed>,
     /// Where the facts come from.
     pub source: String,
 }

@@ -5,6 +5,7 @@ mod check;
 pub mod defaults;
 pub mod engine;
 pub mod engine_memory;
+pub mod engine_speed;
 pub mod entry;
 mod files;
 pub mod find;
