@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Packages and the only module that may name them.
-const HOMES: [(&str, &str); 13] = [
+const HOMES: [(&str, &str); 14] = [
     ("toml", "catalog"),
     ("::safetensors", "files"),
     ("include_dir", "catalog"),
@@ -25,6 +25,7 @@ const HOMES: [(&str, &str); 13] = [
     ("thiserror", "error"),
     ("comfy_table", "render"),
     ("csv", "render"),
+    ("schemars", "render"),
     ("serde_saphyr", "render"),
     ("shlex", "deploy"),
     ("clap", "cli"),

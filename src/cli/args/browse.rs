@@ -1,8 +1,10 @@
 //! Commands that look something up.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use crate::listing::Kind;
+use crate::render::document::Document;
 
 /// A command on one model.
 #[derive(Debug, Args)]
@@ -68,6 +70,25 @@ impl From<KindName> for Kind {
 pub(in crate::cli) struct Show {
     /// An id or another name of any kind of entry
     pub(in crate::cli) id: String,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  dsk schema                 every document's schema, by command\n  dsk schema memory > dsk.memory.v1.json"
+)]
+pub(in crate::cli) struct Schema {
+    /// The command whose document is described; all of them without one
+    #[arg(value_parser = documents())]
+    pub(in crate::cli) command: Option<Document>,
+}
+
+fn documents() -> impl TypedValueParser<Value = Document> {
+    PossibleValuesParser::new(Document::ALL.map(Document::command)).try_map(|name| {
+        let mut all = Document::ALL.into_iter();
+        all.find(|document| document.command() == name)
+            .ok_or("no such document")
+    })
 }
 
 /// `completions`.

@@ -93,6 +93,8 @@ pub(super) enum Command {
     List(List),
     /// Everything about one entry of the catalog, with its sources
     Show(Show),
+    /// The JSON Schema of a command's document
+    Schema(Schema),
     /// A completion script for a shell
     Completions(Completions),
     /// The manual page of the program or of one command, in roff

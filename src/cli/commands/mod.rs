@@ -10,7 +10,9 @@ use clap::CommandFactory;
 use super::args::{self, Cli, Command, Common};
 use super::{Exit, output};
 use crate::catalog::Catalog;
-use crate::render::{Reply, render};
+use crate::render::document::Document;
+use crate::render::report::Report;
+use crate::render::{Output, Reply, render};
 
 /// Runs the command.
 pub(super) fn run(cli: &Cli) -> Result<Exit> {
@@ -28,6 +30,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit> {
         Command::Compare(args) => catalog::compare(&context, args),
         Command::List(args) => catalog::list(&context, args),
         Command::Show(args) => catalog::show(&context, args),
+        Command::Schema(args) => schema(&context, args),
         Command::Completions(args) => completions(args),
         Command::Man(args) => man(args),
     }
@@ -49,6 +52,26 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+fn schema(session: &Session<'_>, args: &args::Schema) -> Result<Exit> {
+    let document = match args.command {
+        Some(document) => document.schema(),
+        None => Document::ALL
+            .into_iter()
+            .map(|document| (document.command().to_owned(), document.schema()))
+            .collect(),
+    };
+    let output = match session.common.output() {
+        Output::Yaml => Output::Yaml,
+        Output::Table | Output::Json | Output::Csv | Output::Markdown => Output::Json,
+    };
+    let reply = Reply {
+        document,
+        report: Report::default(),
+    };
+    output::data(&render(&reply, output, output::layout())?).context("cannot write the schema")?;
+    Ok(Exit::Answered)
 }
 
 fn completions(args: &args::Completions) -> Result<Exit> {

@@ -1,5 +1,6 @@
 //! `dsk.list.v1` and `dsk.show.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,13 +9,19 @@ use crate::catalog::Model;
 use crate::error::Result;
 use crate::listing::{Kind, Listed};
 
-#[derive(Serialize)]
-struct ListDocument<'a> {
+/// The list's name and version.
+const LIST_SCHEMA: &str = "dsk.list.v1";
+/// The entry's name and version.
+const SHOW_SCHEMA: &str = "dsk.show.v1";
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ListDocument<'a> {
+    #[schemars(extend("const" = LIST_SCHEMA))]
     schema: &'static str,
     entries: Vec<EntryPart<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct EntryPart<'a> {
     kind: &'static str,
     id: &'a str,
@@ -22,8 +29,9 @@ struct EntryPart<'a> {
     detail: &'a str,
 }
 
-#[derive(Serialize)]
-struct ShowDocument<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ShowDocument<'a> {
+    #[schemars(extend("const" = SHOW_SCHEMA))]
     schema: &'static str,
     kind: &'static str,
     id: &'a str,
@@ -38,7 +46,7 @@ struct ShowDocument<'a> {
 /// When it cannot be written.
 pub fn list(lines: &[Listed]) -> Result<Value> {
     super::value(&ListDocument {
-        schema: "dsk.list.v1",
+        schema: LIST_SCHEMA,
         entries: lines
             .iter()
             .map(|line| EntryPart {
@@ -60,7 +68,7 @@ pub fn show(
     model: Option<(&Model, u64)>,
 ) -> Result<Value> {
     super::value(&ShowDocument {
-        schema: "dsk.show.v1",
+        schema: SHOW_SCHEMA,
         kind: kind.word(),
         id,
         model: model.map(|(model, _)| ModelPart::of(model)),

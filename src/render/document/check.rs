@@ -1,13 +1,18 @@
 //! `dsk.check.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::check::{Check, Failure, Missed};
 use crate::error::Result;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document's name and version.
+const SCHEMA: &str = "dsk.check.v1";
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     ok: bool,
     model: &'a str,
@@ -17,7 +22,7 @@ struct Document<'a> {
     notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FailurePart<'a> {
     demand: &'a str,
     limit: Value,
@@ -32,7 +37,7 @@ struct FailurePart<'a> {
 /// When it cannot be written.
 pub fn check(check: &Check) -> Result<Value> {
     super::value(&Document {
-        schema: "dsk.check.v1",
+        schema: SCHEMA,
         ok: check.failures.is_empty(),
         model: &check.model,
         format: &check.format,

@@ -1,5 +1,6 @@
 //! `dsk.compare.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,13 +9,17 @@ use crate::catalog::Model;
 use crate::error::Result;
 use crate::units::Bytes;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document's name and version.
+const SCHEMA: &str = "dsk.compare.v1";
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     models: Vec<Row<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
     #[serde(flatten)]
     model: ModelPart<'a>,
@@ -28,7 +33,7 @@ struct Row<'a> {
 /// When it cannot be written.
 pub fn compare(models: &[Model], sizes: &[(Bytes, Bytes)]) -> Result<Value> {
     super::value(&Document {
-        schema: "dsk.compare.v1",
+        schema: SCHEMA,
         models: models
             .iter()
             .zip(sizes)

@@ -1,5 +1,6 @@
 //! `dsk.memory.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,8 +34,12 @@ pub struct Answer<'a> {
     pub notes: &'a [String],
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document's name and version.
+const SCHEMA: &str = "dsk.memory.v1";
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     model: ModelPart<'a>,
     request: RequestPart<'a>,
@@ -55,14 +60,14 @@ struct Document<'a> {
     verify: Option<VerifyPart<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct VerifyPart<'a> {
     command: &'a str,
     look_at: &'a str,
 }
 
 /// A model in any document.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ModelPart<'a> {
     id: &'a str,
     name: &'a str,
@@ -77,14 +82,14 @@ pub(super) struct ModelPart<'a> {
 }
 
 /// Weights that can be downloaded.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct CheckpointPart<'a> {
     repo: Option<&'a str>,
     #[serde(rename = "match")]
     matching: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RequestPart<'a> {
     format: &'a str,
     context_tokens: u64,
@@ -101,7 +106,7 @@ struct RequestPart<'a> {
 }
 
 /// Memory in any document: the sums, the fullest device, the host.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct MemoryPart {
     #[serde(flatten)]
     sum: PartsPart,
@@ -109,7 +114,7 @@ pub(super) struct MemoryPart {
     host: HostPart,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PartsPart {
     weights_bytes: u64,
     kv_cache_bytes: u64,
@@ -118,21 +123,21 @@ struct PartsPart {
     total_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HostPart {
     weights_bytes: u64,
     kv_cache_bytes: u64,
     compute_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CapacityPart {
     kv_tokens: u64,
     sequences: u64,
     largest_context_tokens: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RulePart<'a> {
     formula: &'a str,
     weights_gib: f64,
@@ -140,7 +145,7 @@ struct RulePart<'a> {
     as_printed: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct StepPart<'a> {
     part: &'a str,
     formula: &'a str,
@@ -156,7 +161,7 @@ struct StepPart<'a> {
 pub fn memory(answer: &Answer<'_>) -> Result<Value> {
     let estimate = answer.estimate;
     super::value(&Document {
-        schema: "dsk.memory.v1",
+        schema: SCHEMA,
         model: ModelPart::of(&answer.request.model),
         request: RequestPart::of(answer.request),
         memory: MemoryPart::of(estimate),

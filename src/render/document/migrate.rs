@@ -1,5 +1,6 @@
 //! `dsk.migrate.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,8 +9,12 @@ use crate::catalog::Model;
 use crate::error::Result;
 use crate::migrate::Migration;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document's name and version.
+const SCHEMA: &str = "dsk.migrate.v1";
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     from: ModelPart<'a>,
     to: ModelPart<'a>,
@@ -20,7 +25,7 @@ struct Document<'a> {
     advice: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ChangePart<'a> {
     what: &'a str,
     from: &'a str,
@@ -33,7 +38,7 @@ struct ChangePart<'a> {
 /// When it cannot be written.
 pub fn migrate((from, to): (&Model, &Model), migration: &Migration) -> Result<Value> {
     super::value(&Document {
-        schema: "dsk.migrate.v1",
+        schema: SCHEMA,
         from: ModelPart::of(from),
         to: ModelPart::of(to),
         changes: migration

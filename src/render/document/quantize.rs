@@ -1,5 +1,6 @@
 //! `dsk.quantize.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,14 +9,18 @@ use crate::catalog::Model;
 use crate::error::Result;
 use crate::quantize::Quantized;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document's name and version.
+const SCHEMA: &str = "dsk.quantize.v1";
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     model: ModelPart<'a>,
     formats: Vec<Row<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
     format: &'a str,
     weights_bytes: u64,
@@ -38,7 +43,7 @@ struct Row<'a> {
 /// When it cannot be written.
 pub fn quantize(model: &Model, rows: &[Quantized]) -> Result<Value> {
     super::value(&Document {
-        schema: "dsk.quantize.v1",
+        schema: SCHEMA,
         model: ModelPart::of(model),
         formats: rows.iter().map(row).collect(),
     })

@@ -1,5 +1,6 @@
 //! `dsk.recommend.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,8 +10,12 @@ use crate::error::Result;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation, Rejection};
 use crate::units::count;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document's name and version.
+const SCHEMA: &str = "dsk.recommend.v1";
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     request: RequestPart<'a>,
     hardware: HardwarePart<'a>,
@@ -20,7 +25,7 @@ struct Document<'a> {
     notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RequestPart<'a> {
     scenario: Option<&'a str>,
     context_tokens: u64,
@@ -31,14 +36,14 @@ struct RequestPart<'a> {
     max_latency_ms: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HardwarePart<'a> {
     gpus: u64,
     devices: Vec<DevicePart<'a>>,
     host_bytes: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DevicePart<'a> {
     id: String,
     name: &'a str,
@@ -46,7 +51,7 @@ struct DevicePart<'a> {
     basis: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
     rank: u64,
     model: ModelPart<'a>,
@@ -62,7 +67,7 @@ struct Row<'a> {
     notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct AccuracyPart {
     tier: f64,
     model: f64,
@@ -71,13 +76,13 @@ struct AccuracyPart {
     basis: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TierPart {
     latency_ms: u64,
     accuracy: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RejectedPart<'a> {
     model: &'a str,
     format: &'a str,
@@ -85,7 +90,7 @@ struct RejectedPart<'a> {
     short_by_bytes: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct NearestPart<'a> {
     model: &'a str,
     format: &'a str,
@@ -103,7 +108,7 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
     let demands = &answer.demands;
     let rows = answer.ranked.iter().zip(commands).zip(1..);
     super::value(&Document {
-        schema: "dsk.recommend.v1",
+        schema: SCHEMA,
         request: RequestPart {
             scenario: demands
                 .scenario

@@ -1,0 +1,85 @@
+//! The JSON Schema of every document, derived from the structs that write them.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde_json::Value;
+
+use super::{catalog, check, compare, memory, migrate, quantize, recommend};
+
+/// A document that scripts read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Document {
+    /// `dsk.check.v1`.
+    Check,
+    /// `dsk.compare.v1`.
+    Compare,
+    /// `dsk.list.v1`.
+    List,
+    /// `dsk.memory.v1`.
+    Memory,
+    /// `dsk.migrate.v1`.
+    Migrate,
+    /// `dsk.quantize.v1`.
+    Quantize,
+    /// `dsk.recommend.v1`.
+    Recommend,
+    /// `dsk.show.v1`.
+    Show,
+}
+
+impl Document {
+    /// Every document, by the command that writes it.
+    pub const ALL: [Self; 8] = [
+        Self::Check,
+        Self::Compare,
+        Self::List,
+        Self::Memory,
+        Self::Migrate,
+        Self::Quantize,
+        Self::Recommend,
+        Self::Show,
+    ];
+
+    /// The command that writes it.
+    #[must_use]
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Compare => "compare",
+            Self::List => "list",
+            Self::Memory => "memory",
+            Self::Migrate => "migrate",
+            Self::Quantize => "quantize",
+            Self::Recommend => "recommend",
+            Self::Show => "show",
+        }
+    }
+
+    /// Its schema, in JSON Schema 2020-12.
+    #[must_use]
+    pub fn schema(self) -> Value {
+        let mut schema = match self {
+            Self::Check => of::<check::Document<'_>>(),
+            Self::Compare => of::<compare::Document<'_>>(),
+            Self::List => of::<catalog::ListDocument<'_>>(),
+            Self::Memory => of::<memory::Document<'_>>(),
+            Self::Migrate => of::<migrate::Document<'_>>(),
+            Self::Quantize => of::<quantize::Document<'_>>(),
+            Self::Recommend => of::<recommend::Document<'_>>(),
+            Self::Show => of::<catalog::ShowDocument<'_>>(),
+        };
+        schema.insert(
+            "title".to_owned(),
+            format!("dsk.{}.v1", self.command()).into(),
+        );
+        schema.to_value()
+    }
+}
+
+/// The schema of what serde writes for `T`, not of what it would read.
+fn of<T: JsonSchema>() -> Schema {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
+}
