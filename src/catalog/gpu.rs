@@ -29,6 +29,9 @@ pub struct Gpu {
     /// Names of its series, in which `#` stands for any digit: "epyc-9##4".
     #[serde(default)]
     pub series: Vec<String>,
+    /// Whether it is built into laptops, so that nobody can add it to a machine.
+    #[serde(default)]
+    pub laptop: bool,
     /// Year of the release.
     pub year: u32,
     /// Board power in watts.

@@ -13,9 +13,22 @@ mod words;
 use words::{Word, words};
 
 /// Words that a device's id may have and a name may leave out.
-const SERIES: [&str; 16] = [
-    "rtx", "gtx", "rx", "arc", "quadro", "epyc", "ryzen", "xeon", "threadripper", "core",
-    "platinum", "gold", "silver", "max+", "ai", "superchip",
+const SERIES: [&str; 15] = [
+    "rtx",
+    "gtx",
+    "rx",
+    "arc",
+    "epyc",
+    "ryzen",
+    "xeon",
+    "threadripper",
+    "core",
+    "platinum",
+    "gold",
+    "silver",
+    "max+",
+    "ai",
+    "superchip",
 ];
 /// Words of another chip under the same number, which a name never leaves out.
 const DISTINCT: [&str; 2] = ["laptop", "maxq"];
@@ -143,8 +156,7 @@ impl Known {
     }
 
     fn knows(&self, word: &Word) -> bool {
-        let named = self.all.contains(word) || SERIES.contains(&word.text());
-        self.is_size(word) || word.size().is_none() && named
+        self.is_size(word) || word.size().is_none() && self.all.contains(word)
     }
 
     fn is_size(&self, word: &Word) -> bool {
@@ -217,5 +229,6 @@ fn wrong_size(gpus: &[Gpu], asked: &[Word]) -> Option<Error> {
             format!("{} is sold with {} GB", gpu.name, words.join(", "))
         })
         .collect();
-    (!rest.is_empty() && !sold.is_empty()).then(|| Error::Unanswerable(format!("{}, not {size}", sold.join("; "))))
+    (!rest.is_empty() && !sold.is_empty())
+        .then(|| Error::Unanswerable(format!("{}, not {size}", sold.join("; "))))
 }

@@ -92,9 +92,11 @@ fn named(
 fn counted(name: &str) -> Result<(u64, &str)> {
     const TIMES: [char; 4] = ['x', 'X', '*', '×'];
     // The x of `7900xtx` and of `rtx 6000` belongs to a word.
-    let before = name
-        .split_once(TIMES)
-        .filter(|(_, rest)| !["t", "tx"].iter().any(|word| rest.eq_ignore_ascii_case(word)));
+    let before = name.split_once(TIMES).filter(|(_, rest)| {
+        !["t", "tx"]
+            .iter()
+            .any(|word| rest.eq_ignore_ascii_case(word))
+    });
     let apart = |rest: &str| !rest.ends_with(char::is_alphabetic);
     let behind = name.rsplit_once(TIMES).filter(|(rest, _)| apart(rest));
     let read = |times: &str| times.trim().parse::<u64>().ok();

@@ -2,22 +2,74 @@
 
 /// Words that tell no device from another.
 const EMPTY: [&str; 54] = [
-    "nvidia", "geforce", "amd", "ati", "radeon", "instinct", "intel", "apple", "huawei", "tesla",
-    "gpu", "gpus", "graphics", "card", "generation", "gen", "edition", "series", "hbm", "hbm2",
-    "hbm2e", "hbm3", "hbm3e", "gddr5", "gddr6", "gddr6x", "gddr7", "processor", "cpu", "with",
-    "memory", "vram", "unified", "tensor", "chip", "accelerator", "mac", "macbook", "studio",
-    "mini", "book", "imac", "hgx", "habana", "r", "tm", "e", "the", "lovelace", "of", "oam", "and",
-    "workstation", "ws",
+    "nvidia",
+    "geforce",
+    "amd",
+    "ati",
+    "radeon",
+    "instinct",
+    "intel",
+    "apple",
+    "huawei",
+    "tesla",
+    "gpu",
+    "gpus",
+    "graphics",
+    "card",
+    "generation",
+    "gen",
+    "edition",
+    "series",
+    "hbm",
+    "hbm2",
+    "hbm2e",
+    "hbm3",
+    "hbm3e",
+    "gddr5",
+    "gddr6",
+    "gddr6x",
+    "gddr7",
+    "processor",
+    "cpu",
+    "with",
+    "memory",
+    "vram",
+    "unified",
+    "tensor",
+    "chip",
+    "accelerator",
+    "mac",
+    "macbook",
+    "studio",
+    "mini",
+    "book",
+    "imac",
+    "hgx",
+    "habana",
+    "r",
+    "tm",
+    "e",
+    "the",
+    "lovelace",
+    "of",
+    "oam",
+    "and",
+    "workstation",
+    "ws",
 ];
 /// Words that begin a name that is written together: `rtx4090`.
-const FIRST: [&str; 8] = ["geforce", "nvidia", "radeon", "rtx", "gtx", "rx", "epyc", "arc"];
+const FIRST: [&str; 8] = [
+    "geforce", "nvidia", "radeon", "rtx", "gtx", "rx", "epyc", "arc",
+];
 /// Words that follow a number that is written together with them: `4070tisuper`. Longer ones first.
 const LAST: [&str; 21] = [
     "laptop", "mobile", "super", "ultra", "sxm2", "sxm3", "sxm4", "sxm5", "sxm6", "pcie", "maxq",
     "sxm", "nvl", "max", "pro", "gre", "xtx", "ada", "xt", "ti", "d",
 ];
 /// Letters of a model that people write apart from its number: `MI 300X`.
-const MODELS: [&str; 12] = ["mi", "gb", "gh", "a", "b", "h", "l", "m", "p", "t", "v", "w"];
+const MODELS: [&str; 12] = [
+    "mi", "gb", "gh", "a", "b", "h", "l", "m", "p", "t", "v", "w",
+];
 /// Words for the same thing.
 const SAME: [(&str, &str); 10] = [
     ("mobile", "laptop"),
@@ -81,12 +133,14 @@ impl Word {
     pub(super) fn stands_for(&self, other: &Self) -> bool {
         let pattern = self.text();
         let text = other.text();
-        let (Some(head), Some(tail)) = (text.get(..pattern.len()), text.get(pattern.len()..)) else {
+        let (Some(head), Some(tail)) = (text.get(..pattern.len()), text.get(pattern.len()..))
+        else {
             return false;
         };
-        let same = pattern.chars().zip(head.chars()).all(|(wanted, own)| {
-            wanted == own || wanted == '#' && own.is_ascii_digit()
-        });
+        let same = pattern
+            .chars()
+            .zip(head.chars())
+            .all(|(wanted, own)| wanted == own || wanted == '#' && own.is_ascii_digit());
         !pattern.is_empty()
             && same
             && tail
@@ -102,7 +156,9 @@ pub(super) fn words(name: &str) -> Vec<Word> {
         .replace("tensor core", "")
         .replace("macbook pro", "");
     let parts: Vec<String> = lower
-        .split(|letter: char| !letter.is_alphanumeric() && letter != '+' && letter != '#' && letter != '.')
+        .split(|letter: char| {
+            !letter.is_alphanumeric() && letter != '+' && letter != '#' && letter != '.'
+        })
         .filter(|part| !part.is_empty())
         .flat_map(apart)
         .collect();
@@ -161,7 +217,9 @@ fn apart(word: &str) -> Vec<String> {
     {
         return parts;
     }
-    let digit = word.find(|letter: char| letter.is_ascii_digit()).unwrap_or(end);
+    let digit = word
+        .find(|letter: char| letter.is_ascii_digit())
+        .unwrap_or(end);
     for split in digit..=end {
         let Some((model, rest)) = word.split_at_checked(split + 1) else {
             continue;
@@ -210,7 +268,10 @@ mod tests {
 
     #[test]
     fn words_written_together_are_taken_apart() {
-        assert_eq!(texts("rtx4070tisuper16gb"), ["rtx", "4070", "ti", "super", "16 GB"]);
+        assert_eq!(
+            texts("rtx4070tisuper16gb"),
+            ["rtx", "4070", "ti", "super", "16 GB"]
+        );
         assert_eq!(texts("A100-SXM4-80GB"), ["a100", "sxm", "80 GB"]);
         assert_eq!(texts("h100nvl"), ["h100", "nvl"]);
         assert_eq!(texts("m2ultra"), ["m2", "ultra"]);
@@ -229,9 +290,18 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_left_out() {
-        assert_eq!(texts("M1 Max 32\u{2011}Core GPU 64GB"), ["m1", "max", "64 GB"]);
-        assert_eq!(texts("Intel(R) Xeon(R) Platinum 8480+"), ["xeon", "platinum", "8480+"]);
-        assert_eq!(texts("NVIDIA GeForce RTX 4090 Laptop GPU"), ["rtx", "4090", "laptop"]);
+        assert_eq!(
+            texts("M1 Max 32\u{2011}Core GPU 64GB"),
+            ["m1", "max", "64 GB"]
+        );
+        assert_eq!(
+            texts("Intel(R) Xeon(R) Platinum 8480+"),
+            ["xeon", "platinum", "8480+"]
+        );
+        assert_eq!(
+            texts("NVIDIA GeForce RTX 4090 Laptop GPU"),
+            ["rtx", "4090", "laptop"]
+        );
     }
 
     #[test]

@@ -57,7 +57,10 @@ mod tests {
     fn the_users_limit_counts_where_it_is_set() {
         let text = "machdep.cpu.brand_string: Apple M3 Max\nhw.memsize: 68719476736\niogpu.wired_limit_mb: 0\n";
         let found = of_sysctl(text);
-        assert_eq!(found.as_ref().map(|apple| apple.total), Some(Bytes(64 << 30)));
+        assert_eq!(
+            found.as_ref().map(|apple| apple.total),
+            Some(Bytes(64 << 30))
+        );
         assert_eq!(found.and_then(|apple| apple.limit), None);
         let raised = text.replace("mb: 0", "mb: 57344");
         let limit = of_sysctl(&raised).and_then(|apple| apple.limit);

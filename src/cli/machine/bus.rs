@@ -77,9 +77,10 @@ impl Memory {
 /// Memory of the host that an AMD processor's own graphics may map, by the device that `found` is.
 pub(super) fn mapped(folder: &Path, pci: PciId) -> Option<(Bytes, Bytes)> {
     let entries = std::fs::read_dir(folder).ok()?;
-    let place = entries.flatten().map(|entry| entry.path()).find(|place| {
-        device(place).and_then(|found| found.pci) == Some(pci)
-    })?;
+    let place = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|place| device(place).and_then(|found| found.pci) == Some(pci))?;
     let total = bytes(&place, "mem_info_gtt_total")?;
     let used = bytes(&place, "mem_info_gtt_used")?;
     Some((total, total.saturating_sub(used)))

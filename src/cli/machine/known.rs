@@ -27,11 +27,7 @@ pub(super) struct Setting {
 }
 
 /// The device; none for graphics that no engine would use.
-pub(super) fn device(
-    catalog: &Catalog,
-    found: &Found,
-    setting: Setting,
-) -> Result<Option<Device>> {
+pub(super) fn device(catalog: &Catalog, found: &Found, setting: Setting) -> Result<Option<Device>> {
     let gpus = catalog.gpus()?;
     let entry = found
         .pci
@@ -115,11 +111,7 @@ pub(super) fn apple(catalog: &Catalog, apple: &Apple, setting: Setting) -> Resul
 }
 
 /// The processor with `memory` for the model.
-pub(super) fn processor(
-    catalog: &Catalog,
-    processor: &Processor,
-    memory: Bytes,
-) -> Result<Device> {
+pub(super) fn processor(catalog: &Catalog, processor: &Processor, memory: Bytes) -> Result<Device> {
     let gpus = catalog.gpus()?;
     let matches: Vec<&Gpu> = processor
         .name
@@ -204,11 +196,7 @@ fn near(gpu: &Gpu, total: Bytes) -> bool {
 }
 
 /// Total and free memory of the device, the host's where it shares that.
-fn memory(
-    found: &Found,
-    entry: Option<&Gpu>,
-    setting: Setting,
-) -> (Option<Bytes>, Option<Bytes>) {
+fn memory(found: &Found, entry: Option<&Gpu>, setting: Setting) -> (Option<Bytes>, Option<Bytes>) {
     if found.shared {
         let host = setting.host;
         return (host.map(|host| host.total), host.map(|host| host.free));

@@ -129,10 +129,16 @@ mod tests {
         let text = "0, NVIDIA H100 80GB HBM3, Disabled, 81559, 81008\n\
                     1, NVIDIA GeForce RTX 3080 Ti, [N/A], 12288, 12043\n";
         let cards = cards(text).unwrap_or_default();
-        let names: Vec<_> = cards.iter().map(|card| card.found.name.as_deref()).collect();
+        let names: Vec<_> = cards
+            .iter()
+            .map(|card| card.found.name.as_deref())
+            .collect();
         assert_eq!(
             names,
-            [Some("NVIDIA H100 80GB HBM3"), Some("NVIDIA GeForce RTX 3080 Ti")]
+            [
+                Some("NVIDIA H100 80GB HBM3"),
+                Some("NVIDIA GeForce RTX 3080 Ti")
+            ]
         );
         assert_eq!(
             cards.first().and_then(|card| card.found.free),

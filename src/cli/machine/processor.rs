@@ -124,7 +124,8 @@ mod tests {
     /// libxsmm/libxsmm issue 737: an A64FX has no sockets to count.
     #[test]
     fn lscpu_may_not_know() {
-        let text = "Architecture:        aarch64\nSocket(s):           -\nModel name:          A64FX\n";
+        let text =
+            "Architecture:        aarch64\nSocket(s):           -\nModel name:          A64FX\n";
         let found = of_lscpu(text);
         assert_eq!(found.name.as_deref(), Some("A64FX"));
         assert_eq!(found.sockets, None);

@@ -176,12 +176,8 @@ impl<'a> HardwarePart<'a> {
                     name: &device.name,
                     usable_bytes: device.usable.map(|usable| usable.bytes.0),
                     basis: device.usable.map(|usable| usable.basis.word()),
-                    total_bytes: device
-                        .measured
-                        .and_then(|measured| Some(measured.total?.0)),
-                    free_bytes: device
-                        .measured
-                        .and_then(|measured| Some(measured.free?.0)),
+                    total_bytes: device.measured.and_then(|measured| Some(measured.total?.0)),
+                    free_bytes: device.measured.and_then(|measured| Some(measured.free?.0)),
                     sockets: device.measured.and_then(|measured| measured.sockets),
                 })
                 .collect(),
