@@ -50,7 +50,7 @@ pub struct Named<'a> {
 /// `Unknown` with the nearest names, `Ambiguous` with the candidates, `Unanswerable` for a size that is not sold.
 pub fn find_gpu<'a>(gpus: &'a [Gpu], name: &str) -> Result<Named<'a>> {
     let asked = words(name);
-    let size_gb = asked.iter().find_map(|word| word.size());
+    let size_gb = asked.iter().find_map(Word::size);
     let unknown = match find(gpus, name) {
         Ok(gpu) => {
             return Ok(Named {

@@ -122,11 +122,10 @@ fn with_slices(cards: Vec<Card>, slices: &[Slice]) -> Vec<Found> {
 mod tests {
     use super::*;
 
-    /// The query's fields of one card, names and memory as in public logs:
-    /// modal-labs/modal-client pull request 2797 (81559 MiB), NVIDIA's documentation of `mig.mode.current`.
+    /// The first line is what driver 580.159.04 answered on an H200; the second has a gaming card's `[N/A]`.
     #[test]
     fn each_line_is_a_card() {
-        let text = "0, NVIDIA H100 80GB HBM3, Disabled, 81559, 81008\n\
+        let text = "0, NVIDIA H200, Disabled, 143771, 143156\n\
                     1, NVIDIA GeForce RTX 3080 Ti, [N/A], 12288, 12043\n";
         let cards = cards(text).unwrap_or_default();
         let names: Vec<_> = cards
@@ -135,14 +134,11 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            [
-                Some("NVIDIA H100 80GB HBM3"),
-                Some("NVIDIA GeForce RTX 3080 Ti")
-            ]
+            [Some("NVIDIA H200"), Some("NVIDIA GeForce RTX 3080 Ti")]
         );
         assert_eq!(
             cards.first().and_then(|card| card.found.free),
-            Some(Bytes::from_mib(81008.0))
+            Some(Bytes::from_mib(143_156.0))
         );
         assert!(cards.iter().all(|card| !card.sliced && !card.found.shared));
     }
