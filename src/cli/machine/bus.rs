@@ -98,3 +98,42 @@ fn bytes(place: &Path, file: &str) -> Option<Bytes> {
 fn hexadecimal(place: &Path, file: &str) -> Option<u32> {
     u32::from_str_radix(text(place, file)?.trim_start_matches("0x"), 16).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files that amdgpu and the PCI bus have for an RX 7900 XTX (vram of 24,560 MiB as llama.cpp prints it),
+    /// and a network card beside it.
+    #[test]
+    fn a_card_is_read_from_its_files() {
+        let folder = std::env::temp_dir().join(format!("dsk-bus-{}", std::process::id()));
+        let card = folder.join("0000:03:00.0");
+        let network = folder.join("0000:04:00.0");
+        let files = [
+            (&card, "class", "0x030000\n"),
+            (&card, "vendor", "0x1002\n"),
+            (&card, "device", "0x744c\n"),
+            (&card, "revision", "0xc8\n"),
+            (&card, "mem_info_vram_total", "25753026560\n"),
+            (&card, "mem_info_vram_used", "1073741824\n"),
+            (&network, "class", "0x020000\n"),
+            (&network, "vendor", "0x8086\n"),
+            (&network, "device", "0x1533\n"),
+        ];
+        for (place, file, text) in files {
+            let written = std::fs::create_dir_all(place)
+                .and_then(|()| std::fs::write(place.join(file), text));
+            assert!(written.is_ok());
+        }
+        let found = probe(&folder);
+        assert!(std::fs::remove_dir_all(&folder).is_ok());
+        let [only] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert!(only.pci.is_some_and(|pci| pci.is("1002:744c:c8")));
+        assert_eq!(only.vendor, Vendor::Amd);
+        assert_eq!(only.free, Some(Bytes(25_753_026_560 - (1 << 30))));
+        assert_eq!(probe(Path::new("/nowhere")), []);
+    }
+}

@@ -33,6 +33,15 @@ pub(super) fn hardware(catalog: &Catalog, asked: &HardwareAsked) -> Result<Optio
         .gpu
         .as_ref()
         .is_some_and(|name| name.eq_ignore_ascii_case(THIS));
+    if this && asked.vram_gb.is_some() {
+        bail!("this machine's memory is measured: leave out --vram, or --gpu {THIS}");
+    }
+    if !this && asked.of == MemoryOf::Total {
+        complain(
+            "note",
+            "`--of` is about this machine's own memory (--gpu this); a named device counts whole",
+        );
+    }
     if this {
         return machine(catalog, asked).map(Some);
     }
