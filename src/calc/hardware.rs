@@ -25,6 +25,44 @@ pub struct Device {
     pub kind: GpuKind,
     /// Memory that a program can use; none where it was not said.
     pub usable: Option<Usable>,
+    /// What the machine itself said of it; none for a device that was named.
+    pub measured: Option<Measured>,
+}
+
+/// What the machine said of a device that is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// Who makes it.
+    pub vendor: Vendor,
+    /// All of its memory.
+    pub total: Option<Bytes>,
+    /// Memory that nothing holds.
+    pub free: Option<Bytes>,
+    /// Which of the two a model must fit into.
+    pub of: MemoryOf,
+    /// Processors of a machine that has no other device.
+    pub sockets: Option<u64>,
+}
+
+/// Which memory of the machine a model must fit into.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MemoryOf {
+    /// What is free now.
+    #[default]
+    Free,
+    /// All that a program could have on an idle machine.
+    Total,
+}
+
+impl MemoryOf {
+    /// The word in options and documents.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Total => "total",
+        }
+    }
 }
 
 impl Hardware {
@@ -36,6 +74,13 @@ impl Hardware {
             devices,
             host: None,
         }
+    }
+
+    /// Which memory counts, where the machine itself was asked.
+    #[must_use]
+    pub fn measured_of(&self) -> Option<MemoryOf> {
+        let mut measured = self.devices.iter().filter_map(|device| device.measured);
+        measured.next().map(|measured| measured.of)
     }
 
     /// The device with the least memory, which decides what an even split can hold.
@@ -93,6 +138,7 @@ impl Device {
                 GpuKind::Datacenter
             },
             usable: Some(usable_of_box(vendor_gb, bare)),
+            measured: None,
         }
     }
 
@@ -121,6 +167,7 @@ impl Device {
             name,
             kind: gpu.kind,
             usable: Some(usable),
+            measured: None,
         })
     }
 
@@ -135,6 +182,7 @@ impl Device {
                 bytes,
                 basis: Basis::Exact,
             }),
+            measured: None,
         }
     }
 
@@ -151,7 +199,10 @@ impl Device {
     /// Who makes it; a bare amount of memory is taken for NVIDIA's.
     #[must_use]
     pub fn vendor(&self) -> Vendor {
-        self.gpu.as_ref().map_or(Vendor::Nvidia, |gpu| gpu.vendor)
+        let entry = self.gpu.as_ref().map(|gpu| gpu.vendor);
+        entry
+            .or(self.measured.map(|measured| measured.vendor))
+            .unwrap_or(Vendor::Nvidia)
     }
 }
 

@@ -75,13 +75,26 @@ fn reduced(name: &str) -> String {
 }
 
 /// Up to three of `names` that are closest to `name`, best first; none that is far off.
+///
+/// Where no name as a whole is close, those count that have a close word: `14c` is close to the last of `qwen-14b`.
 #[must_use]
 pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Vec<String> {
     let wanted = reduced(name);
-    let mut scored: Vec<(f64, &str)> = names
-        .map(|other| (closeness(&reduced(other), &wanted), other))
-        .filter(|(score, _)| *score > 0.72)
-        .collect();
+    let names: Vec<&str> = names.collect();
+    let close = |likeness: &dyn Fn(&str) -> f64| -> Vec<(f64, &'a str)> {
+        let scored = names.iter().map(|other| (likeness(other), *other));
+        scored.filter(|(score, _)| *score > 0.72).collect()
+    };
+    let mut scored = close(&|other| closeness(&reduced(other), &wanted));
+    if scored.is_empty() {
+        let best = |other: &str| {
+            let words = other.split(['-', '_', '/', ' ']);
+            words
+                .map(|word| closeness(&reduced(word), &wanted))
+                .fold(0.0, f64::max)
+        };
+        scored = close(&best);
+    }
     scored.sort_by(|one, two| two.0.total_cmp(&one.0).then(one.1.cmp(two.1)));
     let mut seen: Vec<String> = Vec::new();
     scored
@@ -122,5 +135,11 @@ mod tests {
         let names = ["q4_k_m", "q8_0", "int4"];
         assert_eq!(nearest(names.into_iter(), "q4km"), ["q4_k_m"]);
         assert!(nearest(names.into_iter(), "zebra").is_empty());
+    }
+
+    #[test]
+    fn a_word_of_a_name_may_be_close() {
+        let names = ["r1-distill-qwen-14b", "r1-distill-llama-70b"];
+        assert_eq!(nearest(names.into_iter(), "14c"), ["r1-distill-qwen-14b"]);
     }
 }

@@ -23,6 +23,15 @@ pub struct Gpu {
     /// Other names that people type.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// Ids on the PCI bus, as `vendor:device` or `vendor:device:revision` in hexadecimal.
+    #[serde(default)]
+    pub pci: Vec<String>,
+    /// Names of its series, in which `#` stands for any digit: "epyc-9##4".
+    #[serde(default)]
+    pub series: Vec<String>,
+    /// Whether it is built into laptops, so that nobody can add it to a machine.
+    #[serde(default)]
+    pub laptop: bool,
     /// Year of the release.
     pub year: u32,
     /// Board power in watts.

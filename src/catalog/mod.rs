@@ -11,6 +11,7 @@ mod files;
 pub mod find;
 pub mod format;
 pub mod gpu;
+pub mod gpu_name;
 pub mod kv;
 pub mod model;
 pub mod release;

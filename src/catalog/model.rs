@@ -91,16 +91,16 @@ impl Catalog {
         match find(self.releases()?, name) {
             Ok(release) => model_of_release(release),
             Err(Error::Unknown { kind, name, .. }) => {
-                let ids = variants.iter().map(Entry::id);
                 let releases = self.releases()?;
-                let names = releases
-                    .iter()
-                    .flat_map(|release| std::iter::once(release.id()).chain(release.names()));
-                let nearest = nearest(ids.chain(names), &name);
+                let ids = variants.iter().map(Entry::id);
+                let mut nearest_names = nearest(ids.chain(releases.iter().map(Entry::id)), &name);
+                if nearest_names.is_empty() {
+                    nearest_names = nearest(releases.iter().flat_map(Entry::names), &name);
+                }
                 Err(Error::Unknown {
                     kind,
                     name,
-                    nearest,
+                    nearest: nearest_names,
                 })
             }
             Err(other) => Err(other),

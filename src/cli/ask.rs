@@ -4,6 +4,7 @@ use anyhow::Result;
 use dialoguer::theme::SimpleTheme;
 use dialoguer::{Input, Select};
 
+use super::machine::{self, THIS};
 use super::quantity;
 use crate::catalog::Catalog;
 use crate::deploy::quoted;
@@ -56,9 +57,17 @@ pub(super) fn ask(catalog: &Catalog) -> Result<Option<Answers>> {
 }
 
 fn ask_hardware(catalog: &Catalog, answers: &mut Answers) -> Result<()> {
+    let this = HardwareAsked {
+        gpu: Some(THIS.to_owned()),
+        ..HardwareAsked::default()
+    };
+    let machine = machine::hardware(catalog, &this).ok().flatten();
+    let found = machine.map_or(String::new(), |found| format!(" ({})", found.summary()));
     let text: String = Input::with_theme(&SimpleTheme)
-        .with_prompt("Hardware: a card (rtx-3060), GB (12), or this machine")
-        .default("this".to_owned())
+        .with_prompt(format!(
+            "Hardware: this machine{found}, a card (rtx-3060), or GB (12)"
+        ))
+        .default(THIS.to_owned())
         .validate_with(|text: &String| hardware_of(catalog, text).map(|_| ()))
         .interact_text()?;
     answers.hardware = hardware_of(catalog, &text).map_err(anyhow::Error::msg)?;
@@ -73,9 +82,9 @@ fn ask_hardware(catalog: &Catalog, answers: &mut Answers) -> Result<()> {
 /// The hardware that a word means.
 fn hardware_of(catalog: &Catalog, text: &str) -> Result<HardwareAsked, String> {
     let text = text.trim();
-    if text.is_empty() || text.eq_ignore_ascii_case("this") {
+    if text.is_empty() || text.eq_ignore_ascii_case(THIS) {
         return Ok(HardwareAsked {
-            gpu: Some("this".to_owned()),
+            gpu: Some(THIS.to_owned()),
             ..HardwareAsked::default()
         });
     }

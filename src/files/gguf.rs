@@ -170,9 +170,7 @@ fn check_layout(
         .ok_or("has more data than can be counted")?;
     if !tensors.is_empty() && needed > size {
         return Err(format!(
-            "is cut off: its tensors need {}, the file has {}",
-            Bytes(needed),
-            Bytes(size)
+            "is cut off: its tensors end at byte {needed}, the file has {size} bytes"
         ));
     }
     for tensor in tensors {

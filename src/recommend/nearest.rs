@@ -107,7 +107,7 @@ fn shorter(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Opti
 fn bigger(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Option<Change>> {
     let bare = &space.catalog.defaults()?.bare_memory;
     let mut best: Option<(Bytes, &str, &str)> = None;
-    for gpu in space.catalog.gpus()? {
+    for gpu in space.catalog.gpus()?.iter().filter(|gpu| !gpu.laptop) {
         let Some(device) = Device::of(gpu, None, bare) else {
             continue;
         };

@@ -1,7 +1,8 @@
 //! Hardware as people name it: `12`, `rtx-4090`, `8xH200`, `4090,3090`, `m2-ultra-192`, `cpu`.
 
-use crate::calc::hardware::{Device, Hardware};
-use crate::catalog::find::find;
+use crate::calc::hardware::{Device, Hardware, MemoryOf};
+use crate::catalog::gpu::GpuKind;
+use crate::catalog::gpu_name::find_gpu;
 use crate::catalog::{Catalog, Defaults, Gpu};
 use crate::error::{Error, Result};
 use crate::units::{Bytes, index};
@@ -22,6 +23,8 @@ pub struct HardwareAsked {
     pub count: Option<u64>,
     /// GB of the host's memory.
     pub ram_gb: Option<f64>,
+    /// Which memory counts where the machine itself is asked.
+    pub of: MemoryOf,
 }
 
 impl HardwareAsked {
@@ -85,28 +88,33 @@ fn named(
     })
 }
 
-/// `8xH200` as 8 and `H200`; a name without a count as 1.
+/// `8xH200`, `8 x h200` and `h200 x8` as 8 and the name; a name without a count as 1.
 fn counted(name: &str) -> Result<(u64, &str)> {
-    let Some((times, rest)) = name.split_once(['x', 'X', '*']) else {
-        return Ok((1, name));
-    };
-    match times.trim().parse::<u64>() {
-        Ok(times) => Ok((checked_count(times)?, rest.trim())),
-        Err(_) => Ok((1, name)),
+    const TIMES: [char; 4] = ['x', 'X', '*', '×'];
+    // The x of `7900xtx` and of `rtx 6000` belongs to a word.
+    let before = name.split_once(TIMES).filter(|(_, rest)| {
+        !["t", "tx"]
+            .iter()
+            .any(|word| rest.eq_ignore_ascii_case(word))
+    });
+    let apart = |rest: &str| !rest.ends_with(char::is_alphabetic);
+    let behind = name.rsplit_once(TIMES).filter(|(rest, _)| apart(rest));
+    let read = |times: &str| times.trim().parse::<u64>().ok();
+    let parted = before
+        .and_then(|(times, rest)| Some((read(times)?, rest)))
+        .or_else(|| behind.and_then(|(rest, times)| Some((read(times)?, rest))));
+    match parted {
+        Some((times, rest)) => Ok((checked_count(times)?, rest.trim_matches([' ', '-']))),
+        None => Ok((1, name)),
     }
 }
 
 fn device(catalog: &Catalog, name: &str, size: Option<f64>, host: Option<Bytes>) -> Result<Device> {
     let defaults = catalog.defaults()?;
-    let gpus = catalog.gpus()?;
-    let (gpu, size) = match find(gpus, name) {
-        Ok(gpu) => (gpu, size),
-        Err(error) => match with_size(gpus, name) {
-            Some((gpu, own)) => (gpu, Some(own)),
-            None => return Err(error),
-        },
-    };
-    if gpu.kind == crate::catalog::gpu::GpuKind::Cpu {
+    let named = find_gpu(catalog.gpus()?, name)?;
+    let gpu = named.gpu;
+    let size = named.size_gb.or(size);
+    if gpu.kind == GpuKind::Cpu {
         return Ok(Device::cpu(Some(gpu), host));
     }
     if let (Some(size), false) = (size, gpu.memory.options_gb.is_empty())
@@ -142,16 +150,6 @@ fn sized(gpu: &Gpu, size: Option<f64>, defaults: &Defaults) -> Result<Device> {
     })
 }
 
-/// `m2-ultra-192` as the M2 Ultra with 192 GB, where that device is sold in several sizes.
-fn with_size<'a>(gpus: &'a [Gpu], name: &str) -> Option<(&'a Gpu, f64)> {
-    let (stem, size) = name
-        .trim_end_matches(['g', 'G', 'b', 'B'])
-        .rsplit_once(['-', ' ', '_'])?;
-    let size = size.parse::<f64>().ok()?;
-    let gpu = find(gpus, stem).ok()?;
-    (!gpu.memory.options_gb.is_empty()).then_some((gpu, size))
-}
-
 fn sizes(options: &[f64]) -> String {
     let words: Vec<String> = options.iter().map(ToString::to_string).collect();
     words.join(", ")
@@ -180,9 +178,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_may_stand_before_the_name() {
+    fn a_count_may_stand_before_or_behind_the_name() {
         assert_eq!(counted("8xH200").ok(), Some((8, "H200")));
+        assert_eq!(counted("8 x h200").ok(), Some((8, "h200")));
+        assert_eq!(counted("MI300X x8").ok(), Some((8, "MI300X")));
+        assert_eq!(counted("16x RTX 3090").ok(), Some((16, "RTX 3090")));
         assert_eq!(counted("rtx-4090").ok(), Some((1, "rtx-4090")));
+        assert_eq!(counted("rx 7900 xtx").ok(), Some((1, "rx 7900 xtx")));
+        assert_eq!(counted("rtx 6000").ok(), Some((1, "rtx 6000")));
         assert!(counted("0xH200").is_err());
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::quantity::{milliseconds, percent, positive};
 /// `recommend`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  dsk recommend --vram 12\n  dsk recommend --gpu rtx-4090 --scenario enterprise --context 16k\n  dsk recommend --gpu 8xh200 --engine vllm --json\n\nOn a terminal and without hardware it asks."
+    after_help = "Examples:\n  dsk recommend --vram 12\n  dsk recommend --gpu rtx-4090 --scenario enterprise --context 16k\n  dsk recommend --gpu 8xh200 --engine vllm --json\n\nWithout hardware it asks on a terminal, and takes this machine elsewhere."
 )]
 pub(in crate::cli) struct Recommend {
     #[command(flatten)]

@@ -89,7 +89,7 @@ pub(in crate::cli) struct Hardware {
     /// GB per device, as printed on the box
     #[arg(long, value_name = "GB", value_parser = gigabytes)]
     pub(in crate::cli) vram: Option<f64>,
-    /// A device: rtx-4090, 8xh200, m2-ultra-192, cpu; see `dsk list gpus`
+    /// A device: rtx-4090, 8xh200, m2-ultra-192, cpu, or this (machine); see `dsk list gpus`
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) gpu: Option<String>,
     /// How many of them, or a list of devices
@@ -98,6 +98,16 @@ pub(in crate::cli) struct Hardware {
     /// GB of the host's memory
     #[arg(long, value_name = "GB", value_parser = gigabytes)]
     pub(in crate::cli) ram: Option<f64>,
+    /// Of this machine's memory: what is free now, or all that an idle machine would give
+    #[arg(long, value_name = "free|total", value_enum)]
+    pub(in crate::cli) of: Option<Of>,
+}
+
+/// Which memory of this machine counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Of {
+    Free,
+    Total,
 }
 
 /// The engine and its settings.

@@ -8,7 +8,7 @@ use super::super::model::model;
 use super::super::{Exit, machine};
 use super::Session;
 use crate::calc::estimate::{capacity, estimate};
-use crate::calc::hardware::Hardware;
+use crate::calc::hardware::{Hardware, MemoryOf};
 use crate::calc::load::Options;
 use crate::calc::plain::expanded_note;
 use crate::calc::rule::rule;
@@ -129,7 +129,9 @@ fn request(catalog: &Catalog, args: &args::Load, explain: bool) -> Result<Reques
         explain,
     };
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;
+    let found = hardware.as_ref().and_then(machine::found);
     let mut request = Request::resolve(catalog, model, hardware, &asked)?;
+    request.notes.extend(found);
     request.notes.extend(file_notes);
     Ok(request)
 }
@@ -154,5 +156,9 @@ pub(super) fn hardware(args: &args::Hardware) -> HardwareAsked {
         gpu,
         count,
         ram_gb: args.ram,
+        of: match args.of {
+            None | Some(args::Of::Free) => MemoryOf::Free,
+            Some(args::Of::Total) => MemoryOf::Total,
+        },
     }
 }

@@ -18,14 +18,11 @@ use crate::render::{Reply, document, view};
 pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend) -> Result<Exit> {
     let mut asked = asked(args);
     let mut repeat = None;
+    let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if asked.hardware.is_empty() && !asks {
+        asked.hardware.gpu = Some(machine::THIS.to_owned());
+    }
     if asked.hardware.is_empty() {
-        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            output::complain(
-                "error",
-                "name the hardware: --vram GB or --gpu NAME (on a terminal, `dsk recommend` asks)",
-            );
-            return Ok(Exit::Usage);
-        }
         let Some(answers) = ask::ask(session.catalog)? else {
             return Ok(Exit::Usage);
         };
@@ -35,7 +32,8 @@ pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend)
     let Some(hardware) = machine::hardware(session.catalog, &asked.hardware)? else {
         return Ok(Exit::Usage);
     };
-    let answer = crate::recommend::recommend(session.catalog, &hardware, &asked)?;
+    let mut answer = crate::recommend::recommend(session.catalog, &hardware, &asked)?;
+    answer.notes.extend(machine::found(&hardware));
     let commands = commands(&answer);
     let limit = crate::units::index(args.limit);
     let reply = Reply {

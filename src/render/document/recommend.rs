@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::memory::{CheckpointPart, MemoryPart, ModelPart};
-use crate::calc::hardware::Hardware;
+use crate::calc::hardware::{Hardware, MemoryOf};
 use crate::error::Result;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation, Rejection};
 use crate::units::count;
@@ -38,6 +38,8 @@ struct RequestPart<'a> {
 
 #[derive(Serialize, JsonSchema)]
 struct HardwarePart<'a> {
+    detected: bool,
+    memory_of: Option<&'static str>,
     gpus: u64,
     devices: Vec<DevicePart<'a>>,
     host_bytes: Option<u64>,
@@ -49,6 +51,9 @@ struct DevicePart<'a> {
     name: &'a str,
     usable_bytes: Option<u64>,
     basis: Option<&'static str>,
+    total_bytes: Option<u64>,
+    free_bytes: Option<u64>,
+    sockets: Option<u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -163,7 +168,10 @@ fn row<'a>(
 
 impl<'a> HardwarePart<'a> {
     fn of(hardware: &'a Hardware) -> Self {
+        let of = hardware.measured_of();
         Self {
+            detected: of.is_some(),
+            memory_of: of.map(MemoryOf::word),
             gpus: count(hardware.devices.len()),
             devices: hardware
                 .devices
@@ -173,6 +181,9 @@ impl<'a> HardwarePart<'a> {
                     name: &device.name,
                     usable_bytes: device.usable.map(|usable| usable.bytes.0),
                     basis: device.usable.map(|usable| usable.basis.word()),
+                    total_bytes: device.measured.and_then(|measured| Some(measured.total?.0)),
+                    free_bytes: device.measured.and_then(|measured| Some(measured.free?.0)),
+                    sockets: device.measured.and_then(|measured| measured.sockets),
                 })
                 .collect(),
             host_bytes: hardware.host.map(|bytes| bytes.0),

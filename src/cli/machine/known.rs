@@ -1,0 +1,217 @@
+//! What a probe found, as the catalog knows it, with the memory that was measured.
+
+use anyhow::Result;
+
+use super::apple::Apple;
+use super::bus::{BUS, mapped};
+use super::found::{Found, PciId};
+use super::processor::{HostMemory, Processor};
+use crate::calc::hardware::{Device, Measured, MemoryOf};
+use crate::catalog::gpu::{GpuKind, Usable, Vendor};
+use crate::catalog::gpu_name::candidates;
+use crate::catalog::{Basis, Catalog, Gpu};
+use crate::units::Bytes;
+
+/// How far the memory that a driver counts may lie from the figure on the box: ECC takes a sixteenth of it.
+const SIZE_TOLERANCE: f64 = 0.08;
+/// Graphics inside a processor have less memory of their own than this.
+const LEAST_OWN: Bytes = Bytes(2 << 30);
+
+/// What the devices are measured against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting {
+    /// Which memory counts.
+    pub(super) of: MemoryOf,
+    /// The host's memory.
+    pub(super) host: Option<HostMemory>,
+}
+
+/// The device; none for graphics that no engine would use.
+pub(super) fn device(catalog: &Catalog, found: &Found, setting: Setting) -> Result<Option<Device>> {
+    let gpus = catalog.gpus()?;
+    let entry = found
+        .pci
+        .and_then(|pci| on_bus(gpus, pci, found.total))
+        .or_else(|| named(gpus, found));
+    let (total, free) = memory(found, entry, setting);
+    let used = entry.is_some() || total.is_some_and(|total| total >= LEAST_OWN);
+    if !used {
+        return Ok(None);
+    }
+    let bare = &catalog.defaults()?.bare_memory;
+    let size = total.map(|total| total.gib().round());
+    let listed = entry.and_then(|gpu| {
+        let own = if gpu.memory.options_gb.is_empty() {
+            None
+        } else {
+            size
+        };
+        Device::of(gpu, own, bare)
+    });
+    let mut device = match listed {
+        Some(device) => device,
+        None => Device {
+            name: title(found),
+            ..Device::bare(size.unwrap_or(1.0), bare)
+        },
+    };
+    let measured = |bytes: Bytes| Usable {
+        bytes,
+        basis: Basis::Measured,
+    };
+    device.usable = match setting.of {
+        MemoryOf::Free => free.map(measured).or(device.usable),
+        MemoryOf::Total if entry.is_some() && !found.shared => device.usable,
+        MemoryOf::Total => total.map(measured).or(device.usable),
+    };
+    device.measured = Some(Measured {
+        vendor: found.vendor,
+        total,
+        free,
+        of: setting.of,
+        sockets: None,
+    });
+    Ok(Some(device))
+}
+
+/// An Apple processor's GPU, with the share of the memory that the system lets it take.
+pub(super) fn apple(catalog: &Catalog, apple: &Apple, setting: Setting) -> Result<Option<Device>> {
+    let gpus = catalog.gpus()?;
+    let matches = candidates(gpus, &apple.name);
+    let [gpu] = matches.as_slice() else {
+        return Ok(None);
+    };
+    let bare = &catalog.defaults()?.bare_memory;
+    let size = apple.total.gib().round();
+    let Some(mut device) = Device::of(gpu, Some(size), bare) else {
+        return Ok(None);
+    };
+    let share = device.usable.map(|usable| usable.bytes);
+    let most = apple.limit.or(share);
+    let host = setting.host.map(|host| host.free);
+    let free = most.map(|most| host.map_or(most, |free| most.min(free)));
+    let bytes = match setting.of {
+        MemoryOf::Free => free,
+        MemoryOf::Total => most,
+    };
+    let basis = if apple.limit.is_some() {
+        Basis::Measured
+    } else {
+        Basis::Modelled
+    };
+    device.usable = bytes.map(|bytes| Usable { bytes, basis });
+    device.measured = Some(Measured {
+        vendor: Vendor::Apple,
+        total: Some(apple.total),
+        free,
+        of: setting.of,
+        sockets: None,
+    });
+    Ok(Some(device))
+}
+
+/// The processor with `memory` for the model.
+pub(super) fn processor(catalog: &Catalog, processor: &Processor, memory: Bytes) -> Result<Device> {
+    let gpus = catalog.gpus()?;
+    let matches: Vec<&Gpu> = processor
+        .name
+        .iter()
+        .flat_map(|name| candidates(gpus, name))
+        .filter(|gpu| gpu.kind == GpuKind::Cpu)
+        .collect();
+    let entry = match matches.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    };
+    let mut device = Device::cpu(entry, Some(memory));
+    if let Some(name) = &processor.name {
+        device.name.clone_from(name);
+    }
+    device.usable = Some(Usable {
+        bytes: memory,
+        basis: Basis::Measured,
+    });
+    Ok(device)
+}
+
+/// Who makes a processor of that name; Intel where the name does not say, whose processors every engine runs on.
+pub(super) fn maker(name: Option<&str>) -> Vendor {
+    let has = |word: &str| name.is_some_and(|name| name.contains(word));
+    if has("AMD") {
+        Vendor::Amd
+    } else if has("Apple") {
+        Vendor::Apple
+    } else {
+        Vendor::Intel
+    }
+}
+
+fn title(found: &Found) -> String {
+    match (&found.name, found.pci) {
+        (Some(name), _) => name.clone(),
+        (None, Some(pci)) => format!("PCI device {:04x}:{:04x}", pci.vendor, pci.device),
+        (None, None) => "unnamed device".to_owned(),
+    }
+}
+
+/// The entry that the bus's ids mean; memory decides between several.
+fn on_bus(gpus: &[Gpu], pci: PciId, total: Option<Bytes>) -> Option<&Gpu> {
+    let matches: Vec<&Gpu> = gpus
+        .iter()
+        .filter(|gpu| gpu.pci.iter().any(|text| pci.is(text)))
+        .filter(|gpu| gpu.kind == GpuKind::Unified || total.is_none_or(|total| near(gpu, total)))
+        .collect();
+    match matches.as_slice() {
+        [one] => Some(one),
+        _ => None,
+    }
+}
+
+/// The entry that the name means, if its memory agrees; a slice of a card has no entry.
+fn named<'a>(gpus: &'a [Gpu], found: &Found) -> Option<&'a Gpu> {
+    let name = found.name.as_deref()?;
+    if name.ends_with(" MIG") {
+        return None;
+    }
+    let matches: Vec<&Gpu> = candidates(gpus, name)
+        .into_iter()
+        .filter(|gpu| gpu.kind != GpuKind::Cpu && gpu.vendor == found.vendor)
+        .filter(|gpu| found.total.is_none_or(|total| near(gpu, total)))
+        .collect();
+    match matches.as_slice() {
+        [one] => Some(one),
+        _ => None,
+    }
+}
+
+fn near(gpu: &Gpu, total: Bytes) -> bool {
+    let box_size = gpu.memory.vendor_gb.into_iter();
+    let sizes = box_size
+        .chain(gpu.memory.options_gb.iter().copied())
+        .map(Bytes::from_gib)
+        .chain(gpu.memory.total_bytes);
+    sizes
+        .into_iter()
+        .any(|size| (total.as_f64() / size.as_f64() - 1.0).abs() < SIZE_TOLERANCE)
+}
+
+/// Total and free memory of the device, the host's where it shares that.
+fn memory(found: &Found, entry: Option<&Gpu>, setting: Setting) -> (Option<Bytes>, Option<Bytes>) {
+    if found.shared {
+        let host = setting.host;
+        return (host.map(|host| host.total), host.map(|host| host.free));
+    }
+    let unified = entry.is_some_and(|gpu| gpu.kind == GpuKind::Unified);
+    let mapped = found
+        .pci
+        .filter(|_| unified)
+        .and_then(|pci| mapped(std::path::Path::new(BUS), pci));
+    let Some((mapped, unmapped)) = mapped else {
+        return (found.total, found.free);
+    };
+    let host = setting.host.map_or(unmapped, |host| host.free);
+    (
+        found.total.map(|own| own + mapped),
+        found.free.map(|own| own + unmapped.min(host)),
+    )
+}

@@ -1,0 +1,206 @@
+//! The machine that the program runs on: looked at only when it is asked for, each probe within a time limit.
+
+mod apple;
+mod ascend;
+mod bus;
+mod child;
+mod found;
+mod known;
+mod nvidia;
+mod processor;
+
+use std::path::Path;
+use std::thread;
+
+use anyhow::{Result, bail};
+
+use crate::calc::hardware::{Device, Hardware, Measured, MemoryOf};
+use crate::catalog::Catalog;
+use crate::catalog::gpu::Vendor;
+use crate::cli::output::complain;
+use crate::request::HardwareAsked;
+use crate::units::{Bytes, index};
+use found::Found;
+use known::Setting;
+use processor::HostMemory;
+
+/// The name that means this machine.
+pub(super) const THIS: &str = "this";
+
+/// The hardware that was asked for; `--gpu this` is the machine itself.
+pub(super) fn hardware(catalog: &Catalog, asked: &HardwareAsked) -> Result<Option<Hardware>> {
+    let this = asked
+        .gpu
+        .as_ref()
+        .is_some_and(|name| name.eq_ignore_ascii_case(THIS));
+    if this && asked.vram_gb.is_some() {
+        bail!("this machine's memory is measured: leave out --vram, or --gpu {THIS}");
+    }
+    if !this && asked.of == MemoryOf::Total {
+        complain(
+            "note",
+            "`--of` is about this machine's own memory (--gpu this); a named device counts whole",
+        );
+    }
+    if this {
+        return machine(catalog, asked).map(Some);
+    }
+    Ok(asked.resolve(catalog)?)
+}
+
+/// What was found on the machine, where it was asked, in a sentence.
+pub(super) fn found(hardware: &Hardware) -> Option<String> {
+    let of = hardware.measured_of()?;
+    let usable = hardware.smallest()?.usable?;
+    let each = if hardware.devices.len() > 1 {
+        " at least on each"
+    } else {
+        ""
+    };
+    let basis = match of {
+        MemoryOf::Free => "free now (`--of total` takes an idle machine's)",
+        MemoryOf::Total => "in all (`--of free` takes what is free now)",
+    };
+    Some(format!(
+        "found on this machine: {}, {}{each} {basis}",
+        hardware.summary(),
+        usable.bytes
+    ))
+}
+
+/// The machine's accelerators, else its processor.
+fn machine(catalog: &Catalog, asked: &HardwareAsked) -> Result<Hardware> {
+    let host = processor::memory();
+    let setting = Setting { of: asked.of, host };
+    let mut hardware = match accelerators(catalog, setting)? {
+        Some(devices) => Hardware {
+            devices,
+            host: host.map(|host| chosen(host, asked.of)),
+        },
+        None => processor_only(catalog, asked.of, host)?,
+    };
+    if let Some(wanted) = asked.count.map(index) {
+        let there = hardware.devices.len();
+        if wanted > there {
+            bail!("this machine has {there} such devices, not {wanted}");
+        }
+        hardware.devices.truncate(wanted);
+    }
+    if let Some(size) = asked.ram_gb {
+        hardware.host = Some(Bytes::from_gib(size));
+    }
+    Ok(hardware)
+}
+
+fn chosen(host: HostMemory, of: MemoryOf) -> Bytes {
+    match of {
+        MemoryOf::Free => host.free,
+        MemoryOf::Total => host.total,
+    }
+}
+
+/// The accelerators of the vendor that has most memory here; none where there is none to use.
+fn accelerators(catalog: &Catalog, setting: Setting) -> Result<Option<Vec<Device>>> {
+    let (found, failures) = probe();
+    let mut devices: Vec<Device> = Vec::new();
+    for found in &found {
+        devices.extend(known::device(catalog, found, setting)?);
+    }
+    if let Some(apple) = apple::probe() {
+        devices.extend(known::apple(catalog, &apple, setting)?);
+    }
+    for failure in failures {
+        complain("note", &failure);
+    }
+    let Some(vendor) = richest(&devices) else {
+        return Ok(None);
+    };
+    let (kept, left): (Vec<Device>, Vec<Device>) = devices
+        .into_iter()
+        .partition(|device| device.vendor() == vendor);
+    if !left.is_empty() {
+        let other = Hardware {
+            devices: left,
+            host: None,
+        };
+        complain(
+            "note",
+            &format!(
+                "left out: {}, which no engine splits a model over together with the others",
+                other.summary()
+            ),
+        );
+    }
+    Ok(Some(kept))
+}
+
+/// What every probe found, and what failed; the tools run side by side.
+fn probe() -> (Vec<Found>, Vec<String>) {
+    let (nvidia, ascend, bus) = thread::scope(|scope| {
+        let nvidia = scope.spawn(nvidia::probe);
+        let ascend = scope.spawn(ascend::probe);
+        let bus = bus::probe(Path::new(bus::BUS));
+        let lost = || Err("a probe of this machine broke off".to_owned());
+        (
+            nvidia.join().unwrap_or_else(|_| lost()),
+            ascend.join().unwrap_or_else(|_| lost()),
+            bus,
+        )
+    });
+    let mut found = Vec::new();
+    let mut failures = Vec::new();
+    let silent = nvidia.as_ref().is_ok_and(Vec::is_empty);
+    for answer in [nvidia, ascend] {
+        match answer {
+            Ok(devices) => found.extend(devices),
+            Err(why) => failures.push(format!("{why}: its devices are not counted")),
+        }
+    }
+    let (nvidias, others): (Vec<Found>, Vec<Found>) = bus
+        .into_iter()
+        .partition(|found| found.vendor == Vendor::Nvidia);
+    if silent && !nvidias.is_empty() {
+        failures.push(
+            "an NVIDIA device is on the bus, but there is no nvidia-smi to ask: it is not counted"
+                .to_owned(),
+        );
+    }
+    found.extend(others);
+    (found, failures)
+}
+
+fn richest(devices: &[Device]) -> Option<Vendor> {
+    let memory = |vendor: Vendor| -> u64 {
+        devices
+            .iter()
+            .filter(|device| device.vendor() == vendor)
+            .filter_map(|device| device.usable)
+            .map(|usable| usable.bytes.0)
+            .sum()
+    };
+    devices
+        .iter()
+        .map(Device::vendor)
+        .max_by_key(|vendor| memory(*vendor))
+}
+
+/// The processor and its memory.
+fn processor_only(catalog: &Catalog, of: MemoryOf, host: Option<HostMemory>) -> Result<Hardware> {
+    let Some(host) = host else {
+        bail!("cannot read this machine's memory; name the hardware (--vram GB or --gpu NAME)");
+    };
+    let processor = processor::probe();
+    let memory = chosen(host, of);
+    let mut device = known::processor(catalog, &processor, memory)?;
+    device.measured = Some(Measured {
+        vendor: known::maker(processor.name.as_deref()),
+        total: Some(host.total),
+        free: Some(host.free),
+        of,
+        sockets: processor.sockets,
+    });
+    Ok(Hardware {
+        devices: vec![device],
+        host: Some(memory),
+    })
+}

@@ -1,0 +1,69 @@
+//! Names of devices as people, clouds and drivers write them, each with the device that it means.
+//!
+//! `expected` is an id, perhaps with the GB asked for; several ids with `|` between them where the name must ask;
+//! `-` where no device of the catalog has that name.
+
+use dsk::catalog::Catalog;
+use dsk::error::Error;
+use dsk::request::HardwareAsked;
+
+fn answer(catalog: &Catalog, typed: &str) -> String {
+    let asked = HardwareAsked {
+        gpu: Some(typed.to_owned()),
+        ram_gb: Some(64.0),
+        ..HardwareAsked::default()
+    };
+    match asked.resolve(catalog) {
+        Ok(Some(hardware)) => {
+            let device = hardware.devices.first().expect("a device");
+            let gpu = device.gpu.as_ref().expect("an entry");
+            match device.name.strip_prefix(&gpu.name) {
+                Some(size) if !size.is_empty() => {
+                    format!("{}{}", gpu.id, size.trim_end_matches(" GB"))
+                }
+                _ => gpu.id.clone(),
+            }
+        }
+        Ok(None) => "nothing".to_owned(),
+        Err(Error::Ambiguous { candidates, .. }) => candidates.join("|"),
+        Err(_) => "-".to_owned(),
+    }
+}
+
+#[test]
+fn every_name_means_its_device() {
+    let catalog = Catalog::load(&[]).expect("the catalog is embedded");
+    let table = include_str!("data/gpu-names.csv");
+    let mut rows = csv::Reader::from_reader(table.as_bytes());
+    let mut held = 0;
+    let mut faults = Vec::new();
+    for row in rows.records() {
+        let row = row.expect("a row");
+        let (typed, expected) = (&row[0], &row[1]);
+        let found = answer(&catalog, typed);
+        held += 1;
+        if found != expected {
+            faults.push(format!("{typed}: {found}, not {expected}"));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(held >= 150, "{held} names");
+}
+
+/// The catalog's own names, and names written without spaces or dashes, mean the entry that has them.
+#[test]
+fn an_entrys_own_names_mean_it() {
+    let catalog = Catalog::load(&[]).expect("the catalog is embedded");
+    let mut faults = Vec::new();
+    for gpu in catalog.gpus().expect("gpus") {
+        let joined = gpu.id.replace('-', "");
+        for typed in [&gpu.id, &gpu.id.to_uppercase(), &joined, &gpu.name] {
+            let found = dsk::catalog::gpu_name::find_gpu(catalog.gpus().expect("gpus"), typed);
+            match found {
+                Ok(named) if named.gpu.id == gpu.id => {}
+                other => faults.push(format!("{typed}: {:?}", other.map(|named| &named.gpu.id))),
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
