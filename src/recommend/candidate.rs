@@ -3,17 +3,20 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::expected::Expected;
+use super::rank::by_speed;
 use super::{Demands, Rejection};
+use crate::calc::accuracy::{Accuracies, Accuracy, is_native};
 use crate::calc::estimate::{Estimate, Prepared, estimate_prepared, prepare};
 use crate::calc::hardware::Hardware;
 use crate::calc::load::{Load, Options, Split};
+use crate::calc::speed::Speed;
 use crate::calc::tensors::parameters;
 use crate::calc::tier::{latency_in_format, tier};
 use crate::catalog::defaults::Tier;
 use crate::catalog::variant::Match;
 use crate::catalog::{Basis, Catalog, Engine, Format, Model, Shape};
 use crate::error::Result;
+use crate::request::traffic::{Seconds, TooSlow};
 use crate::request::window_note;
 use crate::units::Bytes;
 
@@ -26,6 +29,8 @@ pub struct Candidate {
     pub format: Format,
     /// Its memory on the hardware.
     pub estimate: Estimate,
+    /// How fast it answers there.
+    pub speed: Speed,
     /// What accuracy to expect.
     pub accuracy: Accuracy,
     /// The tier's latency, in milliseconds.
@@ -38,29 +43,6 @@ pub struct Candidate {
     pub notes: Vec<String>,
 }
 
-/// What accuracy to expect, in the article's scale.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Accuracy {
-    /// The tier's accuracy, in per cent.
-    pub tier: f64,
-    /// Of the model, from its vendor's scores where they compare it with others, else its tier.
-    pub model: f64,
-    /// How the model's accuracy is known.
-    pub basis: Basis,
-    /// After the format's loss, in per cent.
-    pub expected: f64,
-    /// The share that the format loses; none when nobody measured it.
-    pub loss: Option<f64>,
-}
-
-impl Accuracy {
-    /// The expected accuracy in tenths of a point, below which no measurement of it reaches.
-    #[must_use]
-    pub fn rounded(self) -> u64 {
-        crate::units::whole((self.expected * 10.0).round())
-    }
-}
-
 /// Everything that candidates have in common.
 pub(super) struct Space<'a> {
     pub(super) catalog: &'a Catalog,
@@ -68,34 +50,22 @@ pub(super) struct Space<'a> {
     pub(super) engine: &'a Engine,
     pub(super) formats: &'a [Format],
     pub(super) demands: &'a Demands,
-    pub(super) expected: &'a Expected,
+    pub(super) accuracies: &'a Accuracies,
     pub(super) split: Split,
     /// What models of the same shape have in common, as far as it was calculated.
     pub(super) common: RefCell<Vec<(Shape, Rc<Prepared>)>>,
 }
 
 impl Space<'_> {
-    /// Whether a format is the checkpoint's own, or keeps all of it in this engine's files.
-    fn is_native(&self, model: &Model, format: &Format) -> bool {
-        let converted = self.engine.formats.get(&model.native);
-        format.id == model.native || (format.only_native && converted == Some(&format.id))
-    }
-
     /// What accuracy to expect of a model in a format.
     fn accuracy(&self, (model, format): (&Model, &Format), tier: f64) -> Accuracy {
-        let loss = if self.is_native(model, format) {
-            Some(0.0)
-        } else {
-            format.known_loss()
-        };
-        let known = self.expected.for_model(model, tier);
-        Accuracy {
-            tier,
-            model: known.accuracy,
-            basis: known.basis,
-            expected: known.accuracy * (1.0 - loss.unwrap_or_default()),
-            loss,
-        }
+        self.accuracies
+            .expected(model, (format, Some(self.engine)), tier)
+    }
+
+    /// Whether a model can be had in a format: its own, or one that others are converted to.
+    pub(super) fn offers(&self, model: &Model, format: &Format) -> bool {
+        !format.only_native || is_native(model, format, Some(self.engine))
     }
 
     /// What all formats of the model, and all models of its shape, have in common.
@@ -155,9 +125,12 @@ pub(super) fn best(
         return Ok(Err(Some(rejection)));
     }
     let mut best: Option<Candidate> = None;
-    let mut nearest: Option<(Bytes, String)> = None;
-    let mut failure = None;
-    for format in applicable(space, model) {
+    let mut misses = Misses::default();
+    for format in space
+        .formats
+        .iter()
+        .filter(|format| space.offers(model, format))
+    {
         let accuracy = space.accuracy((model, format), tier.accuracy);
         if best
             .as_ref()
@@ -168,53 +141,89 @@ pub(super) fn best(
         let estimate = match space.estimate(model, format) {
             Ok(estimate) => estimate,
             Err(error) => {
-                failure = Some((format.id.clone(), error.to_string()));
+                misses.failure = Some((format.id.clone(), error.to_string()));
                 continue;
             }
         };
         if estimate.fits == Some(false) {
-            if nearest
-                .as_ref()
-                .is_none_or(|(short_by, _)| estimate.short_by < *short_by)
-            {
-                nearest = Some((estimate.short_by, format.id.clone()));
-            }
+            misses.note_short(estimate.short_by, format);
             continue;
         }
         let candidate = candidate(space, (model, tier), (format, estimate), accuracy)?;
-        if best
+        let too_slow = space.demands.speed.missed(&candidate.speed);
+        if !too_slow.is_empty() {
+            misses.note_slow(too_slow, format);
+        } else if best
             .as_ref()
             .is_none_or(|best| candidate.serves_better_than(best))
         {
             best = Some(candidate);
         }
     }
-    if let Some(found) = best {
-        return Ok(missed_accuracy(space.demands, found));
+    match best {
+        Some(found) => Ok(missed_accuracy(space.demands, found)),
+        None => Ok(Err(misses.rejection(model))),
     }
-    Ok(Err(match (nearest, failure) {
-        (Some((short_by, format)), _) => Some(Rejection {
-            model: model.id.clone(),
-            reason: format!("needs {short_by} more per device even as {format}"),
-            format,
-            short_by: Some(short_by),
-        }),
-        (None, Some((format, reason))) => Some(Rejection {
+}
+
+/// What kept a model's formats from serving.
+#[derive(Default)]
+struct Misses {
+    /// The format that lacks least memory.
+    short: Option<(Bytes, String)>,
+    /// The format whose times are nearest to those demanded.
+    slow: Option<(Vec<TooSlow>, String)>,
+    /// A format that cannot be calculated, and why.
+    failure: Option<(String, String)>,
+}
+
+impl Misses {
+    fn note_short(&mut self, by: Bytes, format: &Format) {
+        if self.short.as_ref().is_none_or(|(least, _)| by < *least) {
+            self.short = Some((by, format.id.clone()));
+        }
+    }
+
+    fn note_slow(&mut self, by: Vec<TooSlow>, format: &Format) {
+        let far = |by: &[TooSlow]| by.iter().map(TooSlow::times).fold(0.0, f64::max);
+        if self
+            .slow
+            .as_ref()
+            .is_none_or(|(least, _)| far(&by) < far(least))
+        {
+            self.slow = Some((by, format.id.clone()));
+        }
+    }
+
+    /// Why none of the formats serves: what fits and is too slow, before what does not fit.
+    fn rejection(self, model: &Model) -> Option<Rejection> {
+        let reject = |format, reason| Rejection {
             model: model.id.clone(),
             format,
             reason,
             short_by: None,
-        }),
-        (None, None) => None,
-    }))
-}
-
-/// The formats worth trying for a model: its own, and those that a conversion makes from 16 bits.
-fn applicable<'a>(space: &'a Space<'_>, model: &'a Model) -> impl Iterator<Item = &'a Format> {
-    space
-        .formats
-        .iter()
-        .filter(move |format| !format.only_native || space.is_native(model, format))
+            too_slow: Vec::new(),
+        };
+        match (self.slow, self.short, self.failure) {
+            (Some((too_slow, format)), _, _) => {
+                let times: Vec<String> = too_slow.iter().map(ToString::to_string).collect();
+                let reason = format!("{} even as {format}", times.join("; "));
+                Some(Rejection {
+                    too_slow,
+                    ..reject(format, reason)
+                })
+            }
+            (None, Some((short_by, format)), _) => {
+                let reason = format!("needs {short_by} more per device even as {format}");
+                Some(Rejection {
+                    short_by: Some(short_by),
+                    ..reject(format, reason)
+                })
+            }
+            (None, None, Some((format, reason))) => Some(reject(format, reason)),
+            (None, None, None) => None,
+        }
+    }
 }
 
 /// A demand that no format can change: latency by tier, window.
@@ -235,6 +244,7 @@ fn demand_missed(demands: &Demands, model: &Model, tier: &Tier) -> Option<Reject
         format: model.native.clone(),
         reason,
         short_by: None,
+        too_slow: Vec::new(),
     })
 }
 
@@ -251,6 +261,7 @@ fn missed_accuracy(
                 found.accuracy.expected
             ),
             short_by: None,
+            too_slow: Vec::new(),
         })),
         _ => Ok(found),
     }
@@ -272,6 +283,7 @@ fn candidate(
     (format, estimate): (&Format, Estimate),
     accuracy: Accuracy,
 ) -> Result<Candidate> {
+    let demands = space.demands;
     let as_fp32 = parameters(&model.shape).main.bytes_at(32);
     let claim = space
         .catalog
@@ -283,11 +295,15 @@ fn candidate(
     let latency_ms = latency_in_format(tier, claim, weights.as_f64() / as_fp32.as_f64());
     let mut found = Candidate {
         why: Vec::new(),
-        notes: window_note(model, space.demands.context)
+        notes: window_note(model, demands.context)
             .into_iter()
             .collect(),
         model: model.clone(),
         format: format.clone(),
+        speed: demands.traffic.speed(
+            &space.load(model, format),
+            demands.traffic.concurrency.unwrap_or(demands.sequences),
+        ),
         estimate,
         accuracy,
         tier_latency_ms: tier.latency_ms,
@@ -317,7 +333,25 @@ fn reasons(found: &Candidate) -> Vec<String> {
         None => "weights are a file of yours".to_owned(),
     });
     why.push(accuracy_reason(found));
+    why.extend(speed_reason(&found.speed));
     why
+}
+
+fn speed_reason(speed: &Speed) -> Option<String> {
+    let token = speed.time_per_output_token?;
+    let bound = speed
+        .bound
+        .map_or_else(String::new, |bound| format!(", bound by {}", bound.word()));
+    let first = speed.time_to_first_token.map_or_else(String::new, |first| {
+        format!("; {} to the first", Seconds(first.value))
+    });
+    Some(format!(
+        "{} per output token ({} to {}){bound}{first}: {}",
+        Seconds(token.value),
+        Seconds(token.low),
+        Seconds(token.high),
+        speed.basis.word()
+    ))
 }
 
 fn accuracy_reason(found: &Candidate) -> String {
@@ -358,6 +392,7 @@ impl Candidate {
     }
 
     fn serves_better_than(&self, other: &Self) -> bool {
-        (self.accuracy.rounded(), -self.latency_ms) > (other.accuracy.rounded(), -other.latency_ms)
+        let by_accuracy = self.accuracy.rounded().cmp(&other.accuracy.rounded());
+        by_accuracy.then(by_speed(other, self)).is_gt()
     }
 }
