@@ -60,7 +60,10 @@ impl Entry for Scenario {
         if self.sequences == 0 {
             return Err("`sequences` must be above 0".into());
         }
-        let typical = self.input_tokens.unwrap_or(0).checked_add(self.output_tokens.unwrap_or(0));
+        let typical = self
+            .input_tokens
+            .unwrap_or(0)
+            .checked_add(self.output_tokens.unwrap_or(0));
         if typical.is_none_or(|tokens| tokens > self.context_tokens) {
             return Err("`input_tokens` and `output_tokens` must fit in `context_tokens`".into());
         }

@@ -295,9 +295,7 @@ fn candidate(
     let latency_ms = latency_in_format(tier, claim, weights.as_f64() / as_fp32.as_f64());
     let mut found = Candidate {
         why: Vec::new(),
-        notes: window_note(model, demands.context)
-            .into_iter()
-            .collect(),
+        notes: window_note(model, demands.context).into_iter().collect(),
         model: model.clone(),
         format: format.clone(),
         speed: demands.traffic.speed(

@@ -171,8 +171,16 @@ impl SpeedDemands {
     #[must_use]
     pub fn missed(&self, speed: &Speed) -> Vec<TooSlow> {
         let times = [
-            (Time::FirstToken, self.first_token, speed.time_to_first_token),
-            (Time::OutputToken, self.output_token, speed.time_per_output_token),
+            (
+                Time::FirstToken,
+                self.first_token,
+                speed.time_to_first_token,
+            ),
+            (
+                Time::OutputToken,
+                self.output_token,
+                speed.time_per_output_token,
+            ),
         ];
         let missed = |(time, limit, actual): (Time, Option<f64>, Option<Range>)| {
             let limit = limit?;
@@ -341,7 +349,11 @@ mod tests {
 
     #[test]
     fn seconds_have_three_digits() {
-        let words = [0.0123, 0.5, 1.0, 12.34, 0.123_4, 0.001_234].map(|time| Seconds(time).to_string());
-        assert_eq!(words, ["12.3 ms", "500 ms", "1 s", "12.3 s", "123 ms", "1.23 ms"]);
+        let words =
+            [0.0123, 0.5, 1.0, 12.34, 0.123_4, 0.001_234].map(|time| Seconds(time).to_string());
+        assert_eq!(
+            words,
+            ["12.3 ms", "500 ms", "1 s", "12.3 s", "123 ms", "1.23 ms"]
+        );
     }
 }

@@ -1,12 +1,13 @@
 //! `dsk.check.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::check::{Check, Failure, Missed};
 use crate::error::Result;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
     schema: &'static str,
     ok: bool,
@@ -17,7 +18,7 @@ struct Document<'a> {
     notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FailurePart<'a> {
     demand: &'a str,
     limit: Value,
@@ -51,6 +52,7 @@ impl<'a> FailurePart<'a> {
                 short_by,
                 ..
             } => (json!(limit.0), json!(actual.0), Some(short_by.0)),
+            Missed::Time(slow) => (json!(slow.limit), json!(slow.actual), None),
             Missed::Number { limit, actual } => (json!(limit), json!(actual), None),
         };
         Self {

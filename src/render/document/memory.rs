@@ -1,5 +1,6 @@
 //! `dsk.memory.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,7 +34,7 @@ pub struct Answer<'a> {
     pub notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
     schema: &'static str,
     model: ModelPart<'a>,
@@ -55,14 +56,14 @@ struct Document<'a> {
     verify: Option<VerifyPart<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct VerifyPart<'a> {
     command: &'a str,
     look_at: &'a str,
 }
 
 /// A model in any document.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ModelPart<'a> {
     id: &'a str,
     name: &'a str,
@@ -77,15 +78,16 @@ pub(super) struct ModelPart<'a> {
 }
 
 /// Weights that can be downloaded.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct CheckpointPart<'a> {
     repo: Option<&'a str>,
     #[serde(rename = "match")]
     matching: &'static str,
 }
 
-#[derive(Serialize)]
-struct RequestPart<'a> {
+/// A question about one model in any document.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct RequestPart<'a> {
     format: &'a str,
     context_tokens: u64,
     sequences: u64,
@@ -101,7 +103,7 @@ struct RequestPart<'a> {
 }
 
 /// Memory in any document: the sums, the fullest device, the host.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct MemoryPart {
     #[serde(flatten)]
     sum: PartsPart,
@@ -109,7 +111,7 @@ pub(super) struct MemoryPart {
     host: HostPart,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PartsPart {
     weights_bytes: u64,
     kv_cache_bytes: u64,
@@ -118,21 +120,21 @@ struct PartsPart {
     total_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HostPart {
     weights_bytes: u64,
     kv_cache_bytes: u64,
     compute_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CapacityPart {
     kv_tokens: u64,
     sequences: u64,
     largest_context_tokens: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RulePart<'a> {
     formula: &'a str,
     weights_gib: f64,
@@ -140,7 +142,7 @@ struct RulePart<'a> {
     as_printed: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct StepPart<'a> {
     part: &'a str,
     formula: &'a str,
@@ -224,7 +226,7 @@ impl<'a> CheckpointPart<'a> {
 }
 
 impl<'a> RequestPart<'a> {
-    fn of(request: &'a Request) -> Self {
+    pub(super) fn of(request: &'a Request) -> Self {
         let devices = request.hardware.as_ref().map(|hardware| &hardware.devices);
         Self {
             format: &request.format.id,

@@ -1,15 +1,17 @@
 //! `dsk.recommend.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::memory::{CheckpointPart, MemoryPart, ModelPart};
+use super::speed::{SpeedPart, TierPart, TrafficPart};
 use crate::calc::hardware::Hardware;
 use crate::error::Result;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation, Rejection};
 use crate::units::count;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
     schema: &'static str,
     request: RequestPart<'a>,
@@ -20,7 +22,7 @@ struct Document<'a> {
     notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RequestPart<'a> {
     scenario: Option<&'a str>,
     context_tokens: u64,
@@ -29,16 +31,20 @@ struct RequestPart<'a> {
     engine: &'a str,
     min_accuracy: Option<f64>,
     max_latency_ms: Option<u64>,
+    #[serde(flatten)]
+    traffic: TrafficPart,
+    max_time_to_first_token_seconds: Option<f64>,
+    max_time_per_output_token_seconds: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HardwarePart<'a> {
     gpus: u64,
     devices: Vec<DevicePart<'a>>,
     host_bytes: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DevicePart<'a> {
     id: String,
     name: &'a str,
@@ -46,14 +52,14 @@ struct DevicePart<'a> {
     basis: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Row<'a> {
     rank: u64,
     model: ModelPart<'a>,
     format: &'a str,
     engine: &'a str,
     memory: MemoryPart,
-    speed: Option<()>,
+    speed: SpeedPart<'a>,
     accuracy: AccuracyPart,
     tier: TierPart,
     checkpoint: CheckpointPart<'a>,
@@ -62,7 +68,7 @@ struct Row<'a> {
     notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct AccuracyPart {
     tier: f64,
     model: f64,
@@ -71,21 +77,23 @@ struct AccuracyPart {
     basis: &'static str,
 }
 
-#[derive(Serialize)]
-struct TierPart {
-    latency_ms: u64,
-    accuracy: f64,
-}
-
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RejectedPart<'a> {
     model: &'a str,
     format: &'a str,
     reason: &'a str,
     short_by_bytes: Option<u64>,
+    too_slow: Vec<TooSlowPart>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+struct TooSlowPart {
+    demand: &'static str,
+    limit_seconds: f64,
+    actual_seconds: Option<f64>,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct NearestPart<'a> {
     model: &'a str,
     format: &'a str,
@@ -115,6 +123,9 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
             engine: &answer.engine.id,
             min_accuracy: demands.min_accuracy,
             max_latency_ms: demands.max_latency_ms,
+            traffic: TrafficPart::of(&demands.traffic),
+            max_time_to_first_token_seconds: demands.speed.first_token,
+            max_time_per_output_token_seconds: demands.speed.output_token,
         },
         hardware: HardwarePart::of(&answer.hardware),
         recommendations: rows
@@ -137,7 +148,7 @@ fn row<'a>(
         format: &candidate.format.id,
         engine: &answer.engine.id,
         memory: MemoryPart::of(&candidate.estimate),
-        speed: None,
+        speed: SpeedPart::of(&candidate.speed),
         accuracy: AccuracyPart {
             tier: candidate.accuracy.tier,
             model: candidate.accuracy.model,
@@ -145,10 +156,7 @@ fn row<'a>(
             loss: candidate.accuracy.loss,
             basis: candidate.accuracy.basis.word(),
         },
-        tier: TierPart {
-            latency_ms: candidate.tier_latency_ms,
-            accuracy: candidate.accuracy.tier,
-        },
+        tier: TierPart::of(candidate.tier_latency_ms, candidate.accuracy.tier),
         checkpoint: CheckpointPart::of(&candidate.model),
         command,
         why: &candidate.why,
@@ -182,6 +190,15 @@ impl<'a> RejectedPart<'a> {
             format: &rejection.format,
             reason: &rejection.reason,
             short_by_bytes: rejection.short_by.map(|bytes| bytes.0),
+            too_slow: rejection
+                .too_slow
+                .iter()
+                .map(|slow| TooSlowPart {
+                    demand: slow.time.word(),
+                    limit_seconds: slow.limit,
+                    actual_seconds: slow.actual,
+                })
+                .collect(),
         }
     }
 }
