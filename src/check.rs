@@ -142,7 +142,7 @@ pub fn check(
             notes.extend(speed.notes);
         }
         failures.extend(missed.into_iter().map(|slow| Failure {
-            demand: slow.time.word(),
+            demand: slow.time.demand(),
             missed: Missed::Time(slow),
         }));
     }

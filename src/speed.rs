@@ -78,7 +78,12 @@ pub fn speed(catalog: &Catalog, request: &Request, traffic: &Traffic) -> Result<
             "{held} of {clients} requests are served at once, the others wait"
         ));
     }
-    notes.extend(asked.speed.notes.iter().cloned());
+    notes.extend(match request.hardware {
+        Some(_) => asked.speed.notes.clone(),
+        None => vec![
+            "no hardware is named, so no speed can be said: --gpu NAME, or --gpu this".to_owned(),
+        ],
+    });
     let tiers = &catalog.defaults()?.tiers;
     Ok(Answer {
         tier: tier(tiers, parameters(&request.model.shape).main).cloned(),

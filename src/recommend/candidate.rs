@@ -207,7 +207,12 @@ impl Misses {
         match (self.slow, self.short, self.failure) {
             (Some((too_slow, format)), _, _) => {
                 let times: Vec<String> = too_slow.iter().map(ToString::to_string).collect();
-                let reason = format!("{} even as {format}", times.join("; "));
+                let even = if too_slow.iter().all(|slow| slow.actual.is_some()) {
+                    format!(" even as {format}")
+                } else {
+                    String::new()
+                };
+                let reason = format!("{}{even}", times.join("; "));
                 Some(Rejection {
                     too_slow,
                     ..reject(format, reason)

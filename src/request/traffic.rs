@@ -118,9 +118,19 @@ impl Traffic {
         if self.length() <= context {
             return Ok(());
         }
+        let parts = [
+            (self.cached, "in the cache"),
+            (self.input, "of input"),
+            (self.output, "of output"),
+        ];
+        let words: Vec<String> = parts
+            .iter()
+            .filter(|(tokens, _)| *tokens > 0)
+            .map(|(tokens, what)| format!("{tokens} {what}"))
+            .collect();
         Err(Error::Unanswerable(format!(
-            "a context of {context} tokens does not hold {} cached, {} of input and {} of output",
-            self.cached, self.input, self.output
+            "a context of {context} tokens does not hold {}",
+            words.join(" and ")
         )))
     }
 
@@ -215,6 +225,15 @@ impl Time {
         match self {
             Self::FirstToken => "time to first token",
             Self::OutputToken => "time per output token",
+        }
+    }
+
+    /// What it is called as a demand, with its unit.
+    #[must_use]
+    pub fn demand(self) -> &'static str {
+        match self {
+            Self::FirstToken => "time to first token in seconds",
+            Self::OutputToken => "time per output token in seconds",
         }
     }
 }

@@ -16,12 +16,7 @@ pub(in super::super) fn speed(session: &Session<'_>, args: &args::Speed) -> Resu
     let traffic = args.traffic.asked().resolve(None, defaults, asked);
     let context = asked.map_or(traffic.length(), Tokens);
     traffic.check(context)?;
-    let mut request = request(session.catalog, &args.load, Some(context))?;
-    if request.hardware.is_none() {
-        request.notes.push(
-            "no hardware is named, so no speed can be said: --gpu NAME, or --gpu this".to_owned(),
-        );
-    }
+    let request = request(session.catalog, &args.load, Some(context))?;
     let answer = crate::speed::speed(session.catalog, &request, &traffic)?;
     let reply = Reply {
         document: document::speed(&answer, &request, &traffic)?,

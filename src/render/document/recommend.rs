@@ -194,7 +194,7 @@ impl<'a> RejectedPart<'a> {
                 .too_slow
                 .iter()
                 .map(|slow| TooSlowPart {
-                    demand: slow.time.word(),
+                    demand: slow.time.demand(),
                     limit_seconds: slow.limit,
                     actual_seconds: slow.actual,
                 })

@@ -14,10 +14,13 @@ pub fn recommend(answer: &Recommendation, commands: &[String], limit: usize) -> 
     let mut report = Report::default();
     report.heading(title(answer));
     if answer.ranked.is_empty() {
-        let fits = answer
-            .rejected
+        let rejected = &answer.rejected;
+        let fits = rejected
             .iter()
-            .all(|rejection| rejection.short_by.is_none());
+            .any(|rejection| !rejection.too_slow.is_empty())
+            || rejected
+                .iter()
+                .all(|rejection| rejection.short_by.is_none());
         report.text(if fits {
             "Nothing meets what is asked for."
         } else {

@@ -84,15 +84,20 @@ fn table(answer: &Answer, traffic: &Traffic) -> Table {
         table.columns.push(column(name, Align::Right));
     }
     let mut row = |name: &str, cell: &dyn Fn(&Point) -> Option<String>| {
-        let mut cells = vec![name.to_owned()];
-        let values = points.iter().map(|(point, _)| cell(point));
-        cells.extend(values.map(|value| value.unwrap_or_else(|| "?".to_owned())));
-        table.rows.push(cells);
+        let values: Vec<Option<String>> = points.iter().map(|(point, _)| cell(point)).collect();
+        if values.iter().any(Option::is_some) {
+            let words = values
+                .into_iter()
+                .map(|value| value.unwrap_or_else(|| "?".to_owned()));
+            table
+                .rows
+                .push(std::iter::once(name.to_owned()).chain(words).collect());
+        }
     };
     row("first token", &|point| {
         point.speed.time_to_first_token.map(time)
     });
-    row("per output token", &|point| {
+    row("per token", &|point| {
         point.speed.time_per_output_token.map(time)
     });
     row("tok/s each", &|point| point.each().map(number));
@@ -110,6 +115,15 @@ fn facts(answer: &Answer) -> Vec<String> {
         facts.push(format!(
             "in brackets between what 80% of measurements lie; how it is known: {}",
             answer.asked.speed.basis.word()
+        ));
+    } else if let Some(reason) = answer.notes.last() {
+        facts.push(format!("speed not known: {reason}"));
+    }
+    if answer.estimate.fits == Some(false) {
+        let short = answer.estimate.short_by;
+        facts.push(format!(
+            "DOES NOT FIT: short by {short} ({} bytes) per device",
+            short.0
         ));
     }
     if let Some(tier) = &answer.tier {
@@ -143,7 +157,7 @@ fn summary(answer: &Answer) -> Option<String> {
 
 fn time(range: Range) -> String {
     format!(
-        "{} ({} to {})",
+        "{} ({}-{})",
         Seconds(range.value),
         bare(range.low, range.value),
         bare(range.high, range.value)
@@ -161,7 +175,7 @@ fn bare(seconds: f64, like: f64) -> String {
 
 fn rate(range: Range) -> String {
     format!(
-        "{} ({} to {})",
+        "{} ({}-{})",
         number(range.value),
         number(range.low),
         number(range.high)
@@ -189,7 +203,7 @@ mod tests {
             low: 0.8,
             high: 1.2,
         };
-        assert_eq!(time(range), "950 ms (800 to 1200)");
+        assert_eq!(time(range), "950 ms (800-1200)");
         assert_eq!(number(12.345), "12.3");
     }
 }
