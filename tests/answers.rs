@@ -2,7 +2,7 @@
 
 use dsk::catalog::Catalog;
 use dsk::check::{CheckDemands, Missed, check};
-use dsk::recommend::{Asked as Wish, Candidate, Recommendation, recommend};
+use dsk::recommend::{Asked as Wish, Candidate, Change, Recommendation, recommend};
 use dsk::request::{Asked, HardwareAsked, Request, SpeedDemands};
 
 fn wish(gpu: &str) -> Wish {
@@ -120,8 +120,8 @@ fn a_context_beyond_every_window_is_answered_with_the_longest() {
         .nearest
         .iter()
         .find_map(|nearest| match nearest.change {
-            dsk::recommend::Change::ShorterContext(tokens) => Some(tokens.0),
-            _ => None,
+            Change::ShorterContext(tokens) => Some(tokens.0),
+            Change::BiggerDevice(..) | Change::MoreMemory(_) | Change::SmallerFormat => None,
         });
     assert!(answer.ranked.is_empty());
     assert_eq!(offered, longest);

@@ -163,15 +163,19 @@ fn speed_legend(answer: &Recommendation, limit: usize) -> String {
     let unknown = speeds().find(|speed| speed.throughput.is_none());
     if speeds().any(|speed| speed.throughput.is_some()) {
         let clients = traffic.concurrency.map_or_else(String::new, |clients| {
-            format!(", {clients} clients in a closed loop")
+            format!(", all of {clients} clients in a closed loop")
         });
         let gap = if unknown.is_some() {
             ", ? where nobody measured it"
         } else {
             ""
         };
+        let all = match (traffic.concurrency, answer.demands.sequences) {
+            (None, 1) | (Some(_), _) => "",
+            (None, _) => "all sequences, ",
+        };
         return format!(
-            "tok/s: of all sequences, {} tokens in and {} out{clients}{gap}; ",
+            "tok/s: {all}{} tokens in and {} out{clients}{gap}; ",
             traffic.input, traffic.output
         );
     }
