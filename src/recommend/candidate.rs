@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::misses::Misses;
 use super::rank::by_speed;
+use super::why::reasons;
 use super::{Demands, Rejection};
 use crate::calc::accuracy::{Accuracies, Accuracy, is_native};
 use crate::calc::estimate::{Estimate, Prepared, estimate_prepared, prepare};
@@ -14,11 +16,9 @@ use crate::calc::tensors::parameters;
 use crate::calc::tier::{latency_in_format, tier};
 use crate::catalog::defaults::Tier;
 use crate::catalog::variant::Match;
-use crate::catalog::{Basis, Catalog, Engine, Format, Model, Shape};
+use crate::catalog::{Catalog, Engine, Format, Model, Shape};
 use crate::error::Result;
-use crate::request::traffic::{Seconds, TooSlow};
 use crate::request::window_note;
-use crate::units::Bytes;
 
 /// A model that serves, in the format that serves best.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub struct Candidate {
     pub tier_latency_ms: u64,
     /// The tier's latency scaled by the format, in milliseconds.
     pub latency_ms: f64,
+    /// The format that gave way to this one for being too slow.
+    pub too_slow: Option<String>,
     /// Why it stands where it stands.
     pub why: Vec<String>,
     /// What the user should know.
@@ -161,73 +163,8 @@ pub(super) fn best(
         }
     }
     match best {
-        Some(found) => Ok(missed_accuracy(space.demands, found)),
+        Some(found) => Ok(missed_accuracy(space.demands, misses.noted_in(found))),
         None => Ok(Err(misses.rejection(model))),
-    }
-}
-
-/// What kept a model's formats from serving.
-#[derive(Default)]
-struct Misses {
-    /// The format that lacks least memory.
-    short: Option<(Bytes, String)>,
-    /// The format whose times are nearest to those demanded.
-    slow: Option<(Vec<TooSlow>, String)>,
-    /// A format that cannot be calculated, and why.
-    failure: Option<(String, String)>,
-}
-
-impl Misses {
-    fn note_short(&mut self, by: Bytes, format: &Format) {
-        if self.short.as_ref().is_none_or(|(least, _)| by < *least) {
-            self.short = Some((by, format.id.clone()));
-        }
-    }
-
-    fn note_slow(&mut self, by: Vec<TooSlow>, format: &Format) {
-        let far = |by: &[TooSlow]| by.iter().map(TooSlow::times).fold(0.0, f64::max);
-        if self
-            .slow
-            .as_ref()
-            .is_none_or(|(least, _)| far(&by) < far(least))
-        {
-            self.slow = Some((by, format.id.clone()));
-        }
-    }
-
-    /// Why none of the formats serves: what fits and is too slow, before what does not fit.
-    fn rejection(self, model: &Model) -> Option<Rejection> {
-        let reject = |format, reason| Rejection {
-            model: model.id.clone(),
-            format,
-            reason,
-            short_by: None,
-            too_slow: Vec::new(),
-        };
-        match (self.slow, self.short, self.failure) {
-            (Some((too_slow, format)), _, _) => {
-                let times: Vec<String> = too_slow.iter().map(ToString::to_string).collect();
-                let even = if too_slow.iter().all(|slow| slow.actual.is_some()) {
-                    format!(" even as {format}")
-                } else {
-                    String::new()
-                };
-                let reason = format!("{}{even}", times.join("; "));
-                Some(Rejection {
-                    too_slow,
-                    ..reject(format, reason)
-                })
-            }
-            (None, Some((short_by, format)), _) => {
-                let reason = format!("needs {short_by} more per device even as {format}");
-                Some(Rejection {
-                    short_by: Some(short_by),
-                    ..reject(format, reason)
-                })
-            }
-            (None, None, Some((format, reason))) => Some(reject(format, reason)),
-            (None, None, None) => None,
-        }
     }
 }
 
@@ -262,8 +199,11 @@ fn missed_accuracy(
             model: found.model.id.clone(),
             format: found.format.id.clone(),
             reason: format!(
-                "an accuracy of {:.1} is expected, {limit} is asked for",
-                found.accuracy.expected
+                "an accuracy of {:.1} is expected, {limit} is asked for{}",
+                found.accuracy.expected,
+                found
+                    .too_slow
+                    .map_or_else(String::new, |format| format!("; {format} is too slow"))
             ),
             short_by: None,
             too_slow: Vec::new(),
@@ -299,6 +239,7 @@ fn candidate(
     let weights = estimate.memory.sum().weights + estimate.memory.host.weights;
     let latency_ms = latency_in_format(tier, claim, weights.as_f64() / as_fp32.as_f64());
     let mut found = Candidate {
+        too_slow: None,
         why: Vec::new(),
         notes: window_note(model, demands.context).into_iter().collect(),
         model: model.clone(),
@@ -314,74 +255,6 @@ fn candidate(
     };
     found.why = reasons(&found);
     Ok(found)
-}
-
-/// Why a candidate stands where it stands.
-fn reasons(found: &Candidate) -> Vec<String> {
-    let mut why = Vec::new();
-    if let Some(available) = found.estimate.available {
-        let spare = available - found.estimate.memory.fullest().total();
-        why.push(format!("fits with {spare} to spare on the fullest device"));
-    }
-    why.push(match &found.model.checkpoint {
-        Some(weights) => match weights.matching {
-            Match::Exact => format!("weights can be downloaded: {}", weights.repo),
-            Match::Nearest => {
-                format!(
-                    "no weights of this size exist; the nearest are {}",
-                    weights.repo
-                )
-            }
-        },
-        None => "weights are a file of yours".to_owned(),
-    });
-    why.push(accuracy_reason(found));
-    why.extend(speed_reason(&found.speed));
-    why
-}
-
-fn speed_reason(speed: &Speed) -> Option<String> {
-    let token = speed.time_per_output_token?;
-    let bound = speed
-        .bound
-        .map_or_else(String::new, |bound| format!(", bound by {}", bound.word()));
-    let first = speed.time_to_first_token.map_or_else(String::new, |first| {
-        format!("; {} to the first", Seconds(first.value))
-    });
-    Some(format!(
-        "{} per output token ({} to {}){bound}{first}: {}",
-        Seconds(token.value),
-        Seconds(token.low),
-        Seconds(token.high),
-        speed.basis.word()
-    ))
-}
-
-fn accuracy_reason(found: &Candidate) -> String {
-    let accuracy = found.accuracy;
-    let from = match accuracy.basis {
-        Basis::Claimed => "by the article's tier",
-        Basis::Exact | Basis::Measured | Basis::Modelled | Basis::Assumed => {
-            "from its vendor's benchmark scores, on the article's scale"
-        }
-    };
-    let format = &found.format.name;
-    match accuracy.loss {
-        Some(loss) if loss > 0.0 => format!(
-            "accuracy {:.1} expected: {:.1} {from}, less {:.2}% by {format}",
-            accuracy.expected,
-            accuracy.model,
-            loss * 100.0
-        ),
-        Some(_) => format!(
-            "accuracy {:.1} {from}, nothing lost by {format}",
-            accuracy.model
-        ),
-        None => format!(
-            "accuracy {:.1} {from}; what {format} costs of it, nobody published",
-            accuracy.model
-        ),
-    }
 }
 
 impl Candidate {

@@ -1,8 +1,10 @@
 //! What to run on given hardware: candidates, demands, a ranking with reasons.
 
 mod candidate;
+mod misses;
 mod nearest;
 mod rank;
+mod why;
 
 use std::cell::RefCell;
 
