@@ -116,3 +116,38 @@ pub fn is_native(model: &Model, format: &Format, engine: Option<&Engine>) -> boo
     let converted = engine.and_then(|engine| engine.formats.get(&model.native));
     format.id == model.native || (format.only_native && converted == Some(&format.id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::find::find;
+
+    /// V4 ships in FP4 and FP8, which llama.cpp's files keep under a name of their own.
+    #[test]
+    fn a_checkpoint_is_native_under_the_name_of_an_engine_too() {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let format = |id| find(catalog.formats().expect("formats"), id).expect("a format");
+        let engine = find(catalog.engines().expect("engines"), "llama.cpp").expect("an engine");
+        let native = |model, id, engine| {
+            is_native(&catalog.model(model).expect("a model"), format(id), engine)
+        };
+        assert!(native("v4-flash", "fp4-fp8", None));
+        assert!(native("v4-flash", "gguf-native", Some(engine)));
+        assert!(!native("v4-flash", "gguf-native", None));
+        assert!(!native("6.7b", "gguf-native", Some(engine)));
+    }
+
+    #[test]
+    fn a_paper_model_has_its_tier_and_loses_what_its_format_costs() {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let accuracies = Accuracies::of(&catalog).expect("accuracies");
+        let format = find(catalog.formats().expect("formats"), "int8").expect("a format");
+        let model = catalog.model("13b").expect("a model");
+        let found = accuracies.expected(&model, (format, None), 89.0);
+        assert_eq!(found.basis, Basis::Claimed);
+        assert!((found.expected - 89.0 * (1.0 - 0.0037)).abs() < 1e-9);
+        let real = catalog.model("33b").expect("a model");
+        let found = accuracies.expected(&real, (format, None), 91.0);
+        assert_eq!(found.basis, Basis::Modelled);
+    }
+}

@@ -17,7 +17,7 @@ pub fn speed(answer: &Answer, request: &Request, traffic: &Traffic) -> Report {
     if is_known(&answer.asked) {
         report.table(table(answer, traffic));
     }
-    report.list(facts(answer));
+    report.list(facts(answer, traffic));
     report
 }
 
@@ -50,6 +50,15 @@ fn asked(traffic: &Traffic) -> String {
     )
 }
 
+/// What a load counts.
+fn users(traffic: &Traffic) -> &'static str {
+    if traffic.concurrency.is_some() {
+        "clients"
+    } else {
+        "sequences"
+    }
+}
+
 fn is_known(point: &Point) -> bool {
     let speed = &point.speed;
     speed.time_to_first_token.is_some() || speed.time_per_output_token.is_some()
@@ -57,11 +66,7 @@ fn is_known(point: &Point) -> bool {
 
 /// One column a load: alone, as asked, and full; loads of as many sequences are one.
 fn table(answer: &Answer, traffic: &Traffic) -> Table {
-    let what = if traffic.concurrency.is_some() {
-        "clients"
-    } else {
-        "sequences"
-    };
+    let what = users(traffic);
     let mut points = vec![(&answer.alone, "alone".to_owned())];
     if answer.asked.sequences > 1 {
         points.push((&answer.asked, format!("{} {what}", answer.asked.sequences)));
@@ -108,9 +113,9 @@ fn table(answer: &Answer, traffic: &Traffic) -> Table {
     table
 }
 
-fn facts(answer: &Answer) -> Vec<String> {
+fn facts(answer: &Answer, traffic: &Traffic) -> Vec<String> {
     let mut facts = Vec::new();
-    facts.extend(summary(answer));
+    facts.extend(summary(answer, traffic));
     if is_known(&answer.asked) {
         facts.push(format!(
             "in brackets between what 80% of measurements lie; how it is known: {}",
@@ -138,14 +143,15 @@ fn facts(answer: &Answer) -> Vec<String> {
 }
 
 /// Tokens per second alone and at full load.
-fn summary(answer: &Answer) -> Option<String> {
+fn summary(answer: &Answer, traffic: &Traffic) -> Option<String> {
     let alone = answer.alone.speed.throughput?.value;
     let full = answer.full_load.as_ref().and_then(|full| {
         let all = full.speed.throughput?.value;
         Some(format!(
-            ", at full load {} tok/s with {} sequences",
+            ", at full load {} tok/s with {} {}",
             number(all),
-            full.sequences
+            full.sequences,
+            users(traffic)
         ))
     });
     Some(format!(
