@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use crate::calc::accuracy::Accuracies;
 use crate::calc::estimate::{capacity, estimate};
 use crate::calc::tensors::parameters;
 use crate::calc::tier::tier;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::request::Request;
+use crate::request::traffic::TooSlow;
+use crate::request::{Request, SpeedDemands, Traffic};
 use crate::units::Bytes;
 
 /// What a check asks for beside the fit.
@@ -17,6 +19,8 @@ pub struct CheckDemands {
     pub min_accuracy: Option<f64>,
     /// The longest latency of a tier, in milliseconds.
     pub max_latency_ms: Option<u64>,
+    /// The longest times that serve.
+    pub speed: SpeedDemands,
 }
 
 /// The outcome.
@@ -57,6 +61,8 @@ pub enum Missed {
         /// What would help.
         hint: Option<String>,
     },
+    /// A time, in seconds.
+    Time(TooSlow),
     /// Anything else, in the demand's own unit.
     Number {
         /// What was asked for.
@@ -83,6 +89,7 @@ impl fmt::Display for Failure {
                 )?;
                 hint.iter().try_for_each(|hint| write!(out, "; {hint}"))
             }
+            Missed::Time(slow) => write!(out, "{slow}"),
             Missed::Number { limit, actual } => {
                 write!(out, "{demand}: {actual} where {limit} is asked for")
             }
@@ -90,11 +97,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Checks the request against its hardware and the demands.
+/// Checks the request against its hardware and the demands, its times under `traffic`.
 ///
 /// # Errors
 /// When there is no hardware or nothing to hold the request against.
-pub fn check(catalog: &Catalog, request: &Request, demands: CheckDemands) -> Result<Check> {
+pub fn check(
+    catalog: &Catalog,
+    (request, traffic): (&Request, &Traffic),
+    demands: CheckDemands,
+) -> Result<Check> {
     let load = request.load();
     let found = estimate(&load)?;
     let mut failures = Vec::new();
@@ -120,6 +131,21 @@ pub fn check(catalog: &Catalog, request: &Request, demands: CheckDemands) -> Res
         }
     }
     check_tier(catalog, request, demands, &mut failures)?;
+    let mut notes: Vec<String> = request.notes.clone();
+    notes.extend(found.memory.notes.iter().cloned());
+    if !demands.speed.is_empty() {
+        let sequences = traffic.concurrency.unwrap_or(request.sequences);
+        let speed = traffic.speed(&load, sequences);
+        let missed = demands.speed.missed(&speed);
+        // Why a time is not known stands in the failure already.
+        if missed.iter().all(|slow| slow.unknown.is_none()) {
+            notes.extend(speed.notes);
+        }
+        failures.extend(missed.into_iter().map(|slow| Failure {
+            demand: slow.time.demand(),
+            missed: Missed::Time(slow),
+        }));
+    }
     if request.context.0 > request.model.shape.window_tokens {
         failures.push(Failure {
             demand: "context within the model's window, in tokens",
@@ -134,12 +160,7 @@ pub fn check(catalog: &Catalog, request: &Request, demands: CheckDemands) -> Res
         format: request.format.id.clone(),
         engine: request.engine.as_ref().map(|engine| engine.id.clone()),
         failures,
-        notes: request
-            .notes
-            .iter()
-            .chain(&found.memory.notes)
-            .cloned()
-            .collect(),
+        notes,
     })
 }
 
@@ -160,7 +181,11 @@ fn check_tier(
         });
     };
     if let Some(limit) = demands.min_accuracy {
-        let expected = tier.accuracy * (1.0 - request.format.known_loss().unwrap_or_default());
+        let format = (&request.format, request.engine.as_ref());
+        let accuracies = Accuracies::of(catalog)?;
+        let expected = accuracies
+            .expected(&request.model, format, tier.accuracy)
+            .expected;
         if expected < limit {
             number("accuracy in per cent", limit, expected);
         }

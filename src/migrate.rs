@@ -65,7 +65,7 @@ pub fn facts(catalog: &Catalog, model: &Model) -> Result<Vec<(&'static str, Stri
             "active parameters",
             format!("{:.2} B", counted.active.billions()),
         ),
-        ("architecture", format!("{:?}", shape.architecture)),
+        ("architecture", shape.architecture.name().to_owned()),
         ("attention", shape.attention.summary()),
         ("layers", shape.layers.to_string()),
         ("hidden size", shape.hidden.to_string()),

@@ -2,9 +2,10 @@
 
 use dsk::calc::estimate::{capacity, estimate};
 use dsk::calc::load::Load;
+use dsk::calc::speed::Range;
 use dsk::catalog::{Catalog, Model};
 use dsk::recommend::{Asked as Wish, recommend};
-use dsk::request::{Asked, HardwareAsked, Request};
+use dsk::request::{Asked, HardwareAsked, Request, SpeedDemands, Traffic, TrafficAsked};
 use dsk::units::{Bytes, Tokens};
 use proptest::prelude::*;
 
@@ -125,6 +126,78 @@ proptest! {
         let bytes = |id: &str| rows.iter().find(|row| row.format.id == id).map(|row| row.weights);
         for (more, fewer) in [("fp32", "bf16"), ("bf16", "int8"), ("int8", "int4"), ("gguf-f16", "q8_0"), ("q8_0", "q6_k"), ("q6_k", "q5_k_m"), ("q5_k_m", "q4_k_m"), ("q4_k_m", "q3_k_m"), ("q3_k_m", "q2_k")] {
             prop_assert!(bytes(more) >= bytes(fewer), "{} {} {}", model.id, more, fewer);
+        }
+    }
+}
+
+/// A question of speed, and more sequences than in it.
+fn speed_case() -> impl Strategy<Value = (usize, (&'static str, &'static str), Traffic, (u64, u64))>
+{
+    let engines = prop::sample::select(vec![
+        ("llama.cpp", "q4_k_m"),
+        ("llama.cpp", "q8_0"),
+        ("vllm", "bf16"),
+        ("vllm", "fp8"),
+        ("sglang", "fp8"),
+    ]);
+    let clients = prop::sample::select(vec![None, Some(1)]);
+    let traffic = (1_u64..20_000, 2_u64..4_000, 0_u64..8_000, clients).prop_map(
+        |(input, output, cached, concurrency)| Traffic {
+            input,
+            output,
+            cached,
+            concurrency,
+        },
+    );
+    (0_usize..48, engines, traffic, (1_u64..300, 1_u64..300))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn more_sequences_never_raise_the_speed_of_each((number, engine, traffic, (few, more)) in speed_case()) {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let request = request(&catalog, (number, engine, traffic.length().0, 1));
+        let load = request.load();
+        let token = |sequences| traffic.speed(&load, sequences).time_per_output_token;
+        if let (Some(few), Some(more)) = (token(few), token(few + more)) {
+            prop_assert!(more.value >= few.value, "{} below {}", more.value, few.value);
+        }
+    }
+
+    #[test]
+    fn a_range_holds_its_value((number, engine, traffic, (sequences, _)) in speed_case()) {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let request = request(&catalog, (number, engine, traffic.length().0, 1));
+        let found = traffic.speed(&request.load(), sequences);
+        for range in [found.time_to_first_token, found.time_per_output_token, found.throughput].into_iter().flatten() {
+            prop_assert!(range.low <= range.value && range.value <= range.high && range.low > 0.0, "{range:?}");
+        }
+        // What is not known says why.
+        prop_assert!(found.time_per_output_token.is_some() || !found.notes.is_empty());
+    }
+
+    #[test]
+    fn every_recommendation_meets_the_speed_demands(first in 0.02_f64..3.0, token in 0.003_f64..0.1, which in 0_usize..3) {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let (gpu, concurrency) = [("rtx-4090", None), ("h200", Some(16)), ("rtx-3060", None)][which];
+        let wish = Wish {
+            hardware: HardwareAsked { gpu: Some(gpu.to_owned()), ..HardwareAsked::default() },
+            traffic: TrafficAsked { concurrency, ..TrafficAsked::default() },
+            speed: SpeedDemands { first_token: Some(first), output_token: Some(token) },
+            ..Wish::default()
+        };
+        let hardware = wish.hardware.resolve(&catalog).expect("hardware").expect("given");
+        let answer = recommend(&catalog, &hardware, &wish).expect("an answer");
+        for candidate in &answer.ranked {
+            let value = |range: Option<Range>| range.map(|range| range.value);
+            prop_assert!(value(candidate.speed.time_to_first_token).is_some_and(|time| time <= first));
+            prop_assert!(value(candidate.speed.time_per_output_token).is_some_and(|time| time <= token));
+        }
+        // A rejection for its speed names a time that is too long or not known.
+        for slow in answer.rejected.iter().flat_map(|rejection| &rejection.too_slow) {
+            prop_assert!(slow.actual.is_none_or(|actual| actual > slow.limit));
         }
     }
 }

@@ -114,7 +114,8 @@ fn the_contract_is_kept() {
 fn a_document_that_breaks_its_schema_is_found() {
     let (_, text) = dsk("memory 13b");
     let document: Value = serde_json::from_str(&text).expect("JSON");
-    let validator = jsonschema::validator_for(&closed(Document::Memory.schema())).expect("a schema");
+    let validator =
+        jsonschema::validator_for(&closed(Document::Memory.schema())).expect("a schema");
     assert!(validator.is_valid(&document));
     for (key, value) in [
         ("weights_bytes", Value::from(1.5)),

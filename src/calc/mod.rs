@@ -1,6 +1,7 @@
 //! The calculator: pure functions from shapes, formats and hardware to bytes and seconds.
 
 pub mod ability;
+pub mod accuracy;
 pub mod cache;
 pub mod checkpoint;
 pub mod estimate;

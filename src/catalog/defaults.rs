@@ -12,6 +12,8 @@ pub struct Defaults {
     pub bare_memory: BareMemory,
     /// Context and sequences.
     pub request: RequestDefaults,
+    /// What a person in a conversation waits for at most.
+    pub interactive: Interactive,
     /// The article's tiers, smallest first.
     #[serde(rename = "tier")]
     pub tiers: Vec<Tier>,
@@ -39,9 +41,25 @@ pub struct RequestDefaults {
     pub context_tokens: u64,
     /// Sequences at once.
     pub sequences: u64,
+    /// Tokens of a prompt.
+    pub input_tokens: u64,
+    /// Tokens of an answer.
+    pub output_tokens: u64,
     /// The largest share of accuracy that a recommended format may lose.
     pub most_loss: f64,
     /// Why.
+    pub source: String,
+}
+
+/// What a person in a conversation waits for at most.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interactive {
+    /// Time to the first token, in milliseconds.
+    pub first_token_ms: u64,
+    /// Time from one token to the next, in milliseconds.
+    pub output_token_ms: u64,
+    /// Who says so.
     pub source: String,
 }
 

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::basis::Basis;
 use super::entry::{Entry, named};
+use super::gpu::ComputeCapability;
 
 /// How weights are stored.
 #[derive(Debug, Clone, Deserialize)]
@@ -102,7 +103,7 @@ pub struct Compute {
     pub native_on: Vec<String>,
     /// Lowest NVIDIA compute capability that an engine runs it on at all.
     #[serde(default)]
-    pub needs_compute_capability: Option<String>,
+    pub needs_compute_capability: Option<ComputeCapability>,
 }
 
 /// The arithmetic of a matrix product.

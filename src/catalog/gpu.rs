@@ -1,5 +1,7 @@
 //! Devices: `catalog/gpus/<id>.toml`.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use super::basis::Basis;
@@ -39,7 +41,7 @@ pub struct Gpu {
     pub power_watts: Option<u32>,
     /// NVIDIA's compute capability.
     #[serde(default)]
-    pub compute_capability: Option<String>,
+    pub compute_capability: Option<ComputeCapability>,
     /// How many one server normally holds.
     #[serde(default)]
     pub gpus_per_node: Option<u32>,
@@ -59,6 +61,36 @@ pub struct Gpu {
     pub disagreements: Vec<Disagreement>,
     /// Where the facts come from.
     pub source: String,
+}
+
+/// NVIDIA's compute capability; `9` counts as `9.0`, and 10.0 is above 9.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ComputeCapability {
+    /// The generation.
+    pub major: u32,
+    /// The step within it.
+    pub minor: u32,
+}
+
+impl TryFrom<String> for ComputeCapability {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (major, minor) = text.split_once('.').unwrap_or((&text, "0"));
+        match (major.parse(), minor.parse()) {
+            (Ok(major), Ok(minor)) => Ok(Self { major, minor }),
+            _ => Err(format!(
+                "`{text}` is no compute capability, expected one such as `8.9`"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for ComputeCapability {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}.{}", self.major, self.minor)
+    }
 }
 
 /// Who makes a device.
@@ -226,5 +258,19 @@ impl Entry for Gpu {
             return Err("`memory.bandwidth_bytes_per_second` must be above 0".into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capability_is_two_numbers_and_not_a_decimal() {
+        let of = |text: &str| ComputeCapability::try_from(text.to_owned());
+        assert!(of("10.0") > of("9.0") && of("8.9") < of("9.0"));
+        assert_eq!(of("9"), of("9.0"));
+        assert_eq!(of("12.1").map(|own| own.to_string()), Ok("12.1".to_owned()));
+        assert!(of("gfx942").is_err() && of("").is_err() && of("8.").is_err());
     }
 }

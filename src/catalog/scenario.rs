@@ -23,6 +23,12 @@ pub struct Scenario {
     pub context_tokens: u64,
     /// Sequences at once.
     pub sequences: u64,
+    /// Tokens of a typical prompt.
+    #[serde(default)]
+    pub input_tokens: Option<u64>,
+    /// Tokens of a typical answer.
+    #[serde(default)]
+    pub output_tokens: Option<u64>,
     /// The longest latency of the article's tiers that still serves, in milliseconds.
     #[serde(default)]
     pub max_latency_ms: Option<u64>,
@@ -53,6 +59,13 @@ impl Entry for Scenario {
         }
         if self.sequences == 0 {
             return Err("`sequences` must be above 0".into());
+        }
+        let typical = self
+            .input_tokens
+            .unwrap_or(0)
+            .checked_add(self.output_tokens.unwrap_or(0));
+        if typical.is_none_or(|tokens| tokens > self.context_tokens) {
+            return Err("`input_tokens` and `output_tokens` must fit in `context_tokens`".into());
         }
         Ok(())
     }

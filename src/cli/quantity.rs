@@ -28,6 +28,14 @@ pub(super) fn tokens(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Tokens, or none at all.
+pub(super) fn tokens_or_none(text: &str) -> Result<u64, String> {
+    if text.trim() == "0" {
+        return Ok(0);
+    }
+    tokens(text)
+}
+
 /// A count of at least 1.
 pub(super) fn positive(text: &str) -> Result<u64, String> {
     match text.trim().parse::<u64>() {
@@ -69,20 +77,23 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Milliseconds: `120`, `120ms`, `0.2s`.
+/// Whole milliseconds: `120`, `120ms`, `0.2s`.
 pub(super) fn milliseconds(text: &str) -> Result<u64, String> {
+    seconds(text).map(|time| crate::units::whole((time * 1000.0).round()))
+}
+
+/// Seconds: `30` and `30ms` are 0.03, `0.2s` is 0.2.
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let lower = text.trim().to_lowercase();
     let (digits, factor) = if let Some(rest) = lower.strip_suffix("ms") {
-        (rest, 1.0)
-    } else if let Some(rest) = lower.strip_suffix('s') {
         (rest, 1000.0)
+    } else if let Some(rest) = lower.strip_suffix('s') {
+        (rest, 1.0)
     } else {
-        (lower.as_str(), 1.0)
+        (lower.as_str(), 1000.0)
     };
     match digits.trim().parse::<f64>() {
-        Ok(time) if time.is_finite() && time > 0.0 => {
-            Ok(crate::units::whole((time * factor).round()))
-        }
+        Ok(time) if time.is_finite() && time > 0.0 => Ok(time / factor),
         _ => Err("expected a time such as 120ms".to_owned()),
     }
 }
@@ -96,6 +107,17 @@ mod tests {
         assert_eq!(tokens("32k"), Ok(32_768));
         assert_eq!(tokens("1M"), Ok(1 << 20));
         assert_eq!(tokens("4096"), Ok(4096));
+    }
+
+    #[test]
+    fn a_bare_time_is_in_milliseconds() {
+        assert_eq!(seconds("30"), Ok(0.03));
+        assert_eq!(seconds("2.5 ms"), Ok(0.0025));
+        assert_eq!(seconds("0.5S"), Ok(0.5));
+        assert_eq!(milliseconds("0.2s"), Ok(200));
+        for text in ["0", "-1ms", "", "ms", "nan", "inf", "1m"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
     }
 
     #[test]

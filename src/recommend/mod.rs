@@ -1,22 +1,27 @@
 //! What to run on given hardware: candidates, demands, a ranking with reasons.
 
 mod candidate;
-mod expected;
+mod misses;
 mod nearest;
 mod rank;
+mod why;
 
 use std::cell::RefCell;
 
+use crate::calc::accuracy::Accuracies;
 use crate::calc::hardware::Hardware;
 use crate::calc::load::Split;
 use crate::catalog::find::find;
 use crate::catalog::gpu::GpuKind;
 use crate::catalog::{Catalog, Engine, Format, KvFormat, Model, Origin, Scenario};
 use crate::error::{Error, Result};
-use crate::request::{HardwareAsked, SplitAsked, check_load, engine_for};
+use crate::request::traffic::TooSlow;
+use crate::request::{
+    HardwareAsked, SpeedDemands, SplitAsked, Traffic, TrafficAsked, check_load, engine_for,
+};
 use crate::units::{Bytes, Tokens};
 
-pub use candidate::{Accuracy, Candidate};
+pub use candidate::Candidate;
 pub use nearest::{Change, Nearest};
 
 /// The question, as asked.
@@ -34,6 +39,10 @@ pub struct Asked {
     pub min_accuracy: Option<f64>,
     /// The longest latency of a tier that serves, in milliseconds.
     pub max_latency_ms: Option<u64>,
+    /// Prompts, answers and clients.
+    pub traffic: TrafficAsked,
+    /// The longest times that serve.
+    pub speed: SpeedDemands,
     /// The engine's name.
     pub engine: Option<String>,
     /// The weight format's name.
@@ -61,12 +70,16 @@ pub struct Demands {
     pub min_accuracy: Option<f64>,
     /// The longest latency of a tier, in milliseconds.
     pub max_latency_ms: Option<u64>,
+    /// Prompts, answers and clients.
+    pub traffic: Traffic,
+    /// The longest times that serve.
+    pub speed: SpeedDemands,
     /// How the cache is stored.
     pub kv: KvFormat,
 }
 
 /// A model that does not serve, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rejection {
     /// The model.
     pub model: String,
@@ -76,6 +89,8 @@ pub struct Rejection {
     pub reason: String,
     /// What is missing on a device; none when memory is not the reason.
     pub short_by: Option<Bytes>,
+    /// The times that are too long or not known.
+    pub too_slow: Vec<TooSlow>,
 }
 
 /// The answer.
@@ -120,7 +135,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
         engine: &engine,
         formats: &formats,
         demands: &demands,
-        expected: &expected::Expected::of(catalog)?,
+        accuracies: &Accuracies::of(catalog)?,
         split,
         common: RefCell::default(),
     };
@@ -132,7 +147,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
     }
     rank::sort(&mut ranked);
     rank::merge(&mut ranked);
-    rejected.sort_by_key(|rejection| rejection.short_by);
+    rank::sort_rejected(&mut rejected);
     let nearest = if ranked.is_empty() {
         nearest::nearest(&space, &models)?
     } else {
@@ -170,15 +185,17 @@ fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
         None => None,
     };
     let of_scenario = scenario.as_ref();
+    let usual = of_scenario.map_or(defaults.context_tokens, |scenario| scenario.context_tokens);
+    let traffic = asked.traffic.resolve(of_scenario, defaults, asked.context);
+    let context = asked
+        .context
+        .map_or(Tokens(usual).max(traffic.length()), Tokens);
+    traffic.check(context)?;
     let demands = Demands {
-        context: Tokens(
-            asked
-                .context
-                .or(of_scenario.map(|scenario| scenario.context_tokens))
-                .unwrap_or(defaults.context_tokens),
-        ),
+        context,
         sequences: asked
             .sequences
+            .or(traffic.concurrency)
             .or(of_scenario.map(|scenario| scenario.sequences))
             .unwrap_or(defaults.sequences),
         min_accuracy: asked
@@ -187,6 +204,8 @@ fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
         max_latency_ms: asked
             .max_latency_ms
             .or(of_scenario.and_then(|scenario| scenario.max_latency_ms)),
+        traffic,
+        speed: asked.speed,
         kv: asked
             .kv
             .as_deref()
@@ -237,27 +256,13 @@ fn formats(
 
 /// Whether every device has the compute capability that a format needs; unknown capabilities pass.
 fn runs_on(format: &Format, hardware: &Hardware) -> bool {
-    let Some(needed) = format
-        .compute
-        .needs_compute_capability
-        .as_deref()
-        .and_then(capability)
-    else {
+    let Some(needed) = format.compute.needs_compute_capability else {
         return true;
     };
     hardware.devices.iter().all(|device| {
-        let own = device
-            .gpu
-            .as_ref()
-            .and_then(|gpu| gpu.compute_capability.as_deref());
-        own.and_then(capability).is_none_or(|own| own >= needed)
+        let own = device.gpu.as_ref().and_then(|gpu| gpu.compute_capability);
+        own.is_none_or(|own| own >= needed)
     })
-}
-
-/// `8.9` as (8, 9), so that 10.0 counts as more.
-fn capability(text: &str) -> Option<(u32, u32)> {
-    let (major, minor) = text.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 fn models(catalog: &Catalog, asked: &Asked) -> Result<Vec<Model>> {

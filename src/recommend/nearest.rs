@@ -1,5 +1,8 @@
 //! What would serve when nothing does: a shorter context, another format, a bigger card.
 
+use std::cell::RefCell;
+
+use super::Demands;
 use super::candidate::Space;
 use crate::calc::estimate::estimate;
 use crate::calc::hardware::{Device, Hardware};
@@ -39,17 +42,12 @@ const SHORTEST: u64 = 512;
 pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest>> {
     let tried: Vec<&Format> = space.formats.iter().collect();
     let Some((missing, model, format)) = closest(space, models, &tried) else {
-        return Ok(Vec::new());
+        return Ok(longest_window(space, models, &tried).into_iter().collect());
     };
     if missing == Bytes::ZERO {
         // Something fits: it is another demand that nothing meets.
         return Ok(Vec::new());
     }
-    let found = |change: Change, (model, format): (&Model, &Format)| Nearest {
-        model: model.id.clone(),
-        format: format.id.clone(),
-        change,
-    };
     let mut answers = vec![found(Change::MoreMemory(missing), (model, format))];
     let run_by_engine = |format: &&Format| format.engines.contains(&space.engine.id);
     let every: Vec<&Format> = space
@@ -70,6 +68,43 @@ pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest
     Ok(answers)
 }
 
+fn found(change: Change, (model, format): (&Model, &Format)) -> Nearest {
+    Nearest {
+        model: model.id.clone(),
+        format: format.id.clone(),
+        change,
+    }
+}
+
+/// The longest window of those models that fit with it, when no window is long enough.
+fn longest_window(space: &Space<'_>, models: &[Model], formats: &[&Format]) -> Option<Nearest> {
+    let mut windows: Vec<u64> = models
+        .iter()
+        .map(|model| model.shape.window_tokens)
+        .filter(|window| *window < space.demands.context.0)
+        .collect();
+    windows.sort_unstable();
+    windows.dedup();
+    windows.into_iter().rev().find_map(|window| {
+        let demands = Demands {
+            context: Tokens(window),
+            ..space.demands.clone()
+        };
+        let shorter = Space {
+            demands: &demands,
+            common: RefCell::default(),
+            ..*space
+        };
+        match closest(&shorter, models, formats)? {
+            (Bytes::ZERO, model, format) => Some(found(
+                Change::ShorterContext(demands.context),
+                (model, format),
+            )),
+            _ => None,
+        }
+    })
+}
+
 /// The model and format that lack least.
 fn closest<'a>(
     space: &Space<'_>,
@@ -81,6 +116,7 @@ fn closest<'a>(
         .iter()
         .filter(long_enough)
         .flat_map(|model| formats.iter().map(move |format| (model, *format)))
+        .filter(|(model, format)| space.offers(model, format))
         .filter_map(|(model, format)| {
             let estimate = space.estimate(model, format).ok()?;
             Some((estimate.short_by, model, format))

@@ -1,7 +1,10 @@
 //! The order of recommendations.
 
-use super::Candidate;
+use std::cmp::Ordering;
+
+use super::{Candidate, Rejection};
 use crate::catalog::Origin;
+use crate::request::traffic::TooSlow;
 
 /// Real weights before paper ones, then expected accuracy, then speed, then the id.
 pub(super) fn sort(candidates: &mut [Candidate]) {
@@ -9,8 +12,34 @@ pub(super) fn sort(candidates: &mut [Candidate]) {
         two.is_real()
             .cmp(&one.is_real())
             .then(two.accuracy.rounded().cmp(&one.accuracy.rounded()))
-            .then(one.latency_ms.total_cmp(&two.latency_ms))
+            .then(by_speed(one, two))
             .then(one.model.id.cmp(&two.model.id))
+    });
+}
+
+/// The shorter time per output token first; where it is not known, after those where it is, by the article's claim.
+pub(super) fn by_speed(one: &Candidate, two: &Candidate) -> Ordering {
+    let known = |candidate: &Candidate| {
+        let time = candidate.speed.time_per_output_token;
+        time.map_or(f64::INFINITY, |time| time.value)
+    };
+    known(one)
+        .total_cmp(&known(two))
+        .then(one.latency_ms.total_cmp(&two.latency_ms))
+}
+
+/// What misses another demand than memory first, the nearest to a demanded time before the others; then what lacks least.
+pub(super) fn sort_rejected(rejected: &mut [Rejection]) {
+    let farthest = |rejection: &Rejection| {
+        let times = rejection.too_slow.iter().map(TooSlow::times);
+        times.fold(0.0, f64::max)
+    };
+    rejected.sort_by(|one, two| {
+        let slower = |rejection: &Rejection| rejection.too_slow.is_empty();
+        one.short_by
+            .cmp(&two.short_by)
+            .then(slower(one).cmp(&slower(two)))
+            .then(farthest(one).total_cmp(&farthest(two)))
     });
 }
 

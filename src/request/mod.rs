@@ -1,6 +1,7 @@
 //! What was asked, resolved against the catalog: names become entries, gaps become defaults.
 
 pub mod hardware;
+pub mod traffic;
 
 use crate::calc::hardware::Hardware;
 use crate::calc::load::{Load, Options, Split};
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::units::{Tokens, count};
 
 pub use hardware::HardwareAsked;
+pub use traffic::{SpeedDemands, Traffic, TrafficAsked};
 
 /// The most positions that a question may ask for, over all sequences: far beyond any model,
 /// and small enough that no product overflows.

@@ -116,8 +116,9 @@ fn layout(load: &Load<'_>) -> LatentLayout {
 
 fn unknown(load: &Load<'_>) -> Error {
     Error::Unanswerable(format!(
-        "llama.cpp does not load {}: it has no graph for `{:?}`",
-        load.model.id, load.model.shape.architecture
+        "llama.cpp does not load {}: it has no graph for {}",
+        load.model.id,
+        load.model.shape.architecture.name()
     ))
 }
 

@@ -1,5 +1,6 @@
 //! What vLLM prints as "Model loading took": the tensors of a device, as PyTorch's allocator holds them.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::calc::checkpoint::stored;
@@ -123,20 +124,20 @@ pub fn load_bytes(shape: &Shape, weights: &Weights, split: &Split, layers: &Rang
     let mut total = rotary_bytes(shape)
         + latent_copy_bytes(shape, weights, split, layers)
         + ATTENTION_SCALES * count(layers.len());
+    let mut joined: HashMap<(Role, &Range<u32>), Bytes> = HashMap::new();
+    for part in list.iter().filter(|part| held(part) > 0) {
+        let whole = joined_into(part.role, shape).unwrap_or(part.role);
+        *joined.entry((whole, &part.layers)).or_default() +=
+            weights.bytes(&held_part(part, shape, split));
+    }
     for tensor in list.iter().filter(|tensor| held(tensor) > 0) {
         if joined_into(tensor.role, shape).is_some() {
             continue;
         }
-        let allocation: Bytes = list
-            .iter()
-            .filter(|other| {
-                other.section == tensor.section
-                    && other.layers == tensor.layers
-                    && (other.role == tensor.role
-                        || joined_into(other.role, shape) == Some(tensor.role))
-            })
-            .map(|part| weights.bytes(&held_part(part, shape, split)))
-            .sum();
+        let allocation = joined
+            .get(&(tensor.role, &tensor.layers))
+            .copied()
+            .unwrap_or_default();
         let reused = weights.quantized_on_load(tensor.role);
         let each = if reused {
             allocation

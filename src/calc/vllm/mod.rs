@@ -12,6 +12,7 @@ use super::load::Load;
 use super::memory::{self, HostParts, Memory, Parts, Scope, Step};
 use crate::catalog::engine_memory::{EngineMemory, Overheads};
 use crate::catalog::format::Storage;
+use crate::catalog::gpu::ComputeCapability;
 use crate::catalog::{Basis, Model};
 use crate::error::{Error, Result};
 use crate::units::{Bytes, Tokens};
@@ -144,7 +145,7 @@ fn server_of(load: &Load<'_>) -> Option<Server> {
     let device = load.hardware?.smallest()?;
     let usable = device.usable?;
     let gpu = device.gpu.as_ref();
-    let capability = gpu.and_then(|gpu| gpu.compute_capability.as_deref());
+    let capability = gpu.and_then(|gpu| gpu.compute_capability);
     let is_ampere = gpu.is_some_and(|gpu| gpu.architecture == "ampere");
     Some(Server {
         batched_tokens: Tokens(
@@ -159,7 +160,7 @@ fn server_of(load: &Load<'_>) -> Option<Server> {
     })
 }
 
-fn server_on(load: &Load<'_>, device: Bytes, capability: Option<&str>) -> Server {
+fn server_on(load: &Load<'_>, device: Bytes, capability: Option<ComputeCapability>) -> Server {
     let defaults = defaults(device, false, Usage::Server);
     let shape = &load.model.shape;
     Server {

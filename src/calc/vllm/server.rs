@@ -1,5 +1,6 @@
 //! The settings of a vLLM server that decide its memory, and their defaults.
 
+use crate::catalog::gpu::ComputeCapability;
 use crate::catalog::shape::{Architecture, Attention, Shape};
 use crate::units::{Bytes, Tokens};
 
@@ -120,9 +121,8 @@ pub fn block_tokens(shape: &Shape, generation: Generation) -> Tokens {
 impl Generation {
     /// The generation of a compute capability; unknown ones get the kernels that run everywhere.
     #[must_use]
-    pub fn of(capability: Option<&str>) -> Self {
-        let major = capability.and_then(|text| text.split('.').next()?.parse::<u32>().ok());
-        match major {
+    pub fn of(capability: Option<ComputeCapability>) -> Self {
+        match capability.map(|own| own.major) {
             Some(9) => Self::Hopper,
             Some(10 | 11) => Self::Blackwell,
             Some(_) | None => Self::Older,

@@ -76,6 +76,25 @@ pub enum Architecture {
     DeepseekVlV2,
 }
 
+impl Architecture {
+    /// Its name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Llama => "Llama",
+            Self::Qwen2 => "Qwen2",
+            Self::Qwen3 => "Qwen3",
+            Self::Deepseek => "DeepSeek-MoE",
+            Self::DeepseekV2 => "DeepSeek-V2",
+            Self::DeepseekV3 => "DeepSeek-V3",
+            Self::DeepseekV32 => "DeepSeek-V3.2",
+            Self::DeepseekV4 => "DeepSeek-V4",
+            Self::DeepseekV41 => "DeepSeek-V4.1",
+            Self::DeepseekVlV2 => "DeepSeek-VL2",
+        }
+    }
+}
+
 /// The part of a layer after attention.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]

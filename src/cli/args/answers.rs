@@ -3,12 +3,14 @@
 use clap::Args;
 
 use super::load::{Hardware, Load, Precision, Sequence};
-use crate::cli::quantity::{milliseconds, percent, positive};
+use super::speed::Traffic;
+use crate::cli::quantity::{milliseconds, percent, positive, seconds};
+use crate::request::SpeedDemands;
 
 /// `recommend`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  dsk recommend --vram 12\n  dsk recommend --gpu rtx-4090 --scenario enterprise --context 16k\n  dsk recommend --gpu 8xh200 --engine vllm --json\n\nWithout hardware it asks on a terminal, and takes this machine elsewhere."
+    after_help = "Examples:\n  dsk recommend --vram 12\n  dsk recommend --gpu rtx-4090 --scenario enterprise --context 16k\n  dsk recommend --gpu 8xh200 --engine vllm --json\n  dsk recommend --gpu rtx-4090 --scenario chat --max-tpot 30ms\n\nWithout hardware it asks on a terminal, and takes this machine elsewhere."
 )]
 pub(in crate::cli) struct Recommend {
     #[command(flatten)]
@@ -22,6 +24,8 @@ pub(in crate::cli) struct Recommend {
     pub(in crate::cli) precision: Precision,
     #[command(flatten)]
     pub(in crate::cli) demands: Demands,
+    #[command(flatten)]
+    pub(in crate::cli) traffic: Traffic,
     /// The engine: see `dsk list engines`
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) engine: Option<String>,
@@ -48,6 +52,22 @@ pub(in crate::cli) struct Demands {
     /// The longest latency of the article's tiers, such as 120ms
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     pub(in crate::cli) max_latency: Option<u64>,
+    /// The longest time to the first token, such as 500ms
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(in crate::cli) max_ttft: Option<f64>,
+    /// The longest time per output token, such as 30ms
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub(in crate::cli) max_tpot: Option<f64>,
+}
+
+impl Demands {
+    /// The demanded times, in seconds.
+    pub(in crate::cli) fn speed(&self) -> SpeedDemands {
+        SpeedDemands {
+            first_token: self.max_ttft,
+            output_token: self.max_tpot,
+        }
+    }
 }
 
 /// `memory`.
@@ -69,11 +89,13 @@ pub(in crate::cli) struct Memory {
 /// `check`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  dsk check 13b --fp16 --vram 24\n  dsk check r1 --gpu 8xh200 --context 64k --sequences 16"
+    after_help = "Examples:\n  dsk check 13b --fp16 --vram 24\n  dsk check r1 --gpu 8xh200 --context 64k --sequences 16\n  dsk check 33b --int4 --gpu rtx-4090 --max-tpot 40ms"
 )]
 pub(in crate::cli) struct Check {
     #[command(flatten)]
     pub(in crate::cli) load: Load,
     #[command(flatten)]
     pub(in crate::cli) demands: Demands,
+    #[command(flatten)]
+    pub(in crate::cli) traffic: Traffic,
 }

@@ -3,10 +3,12 @@
 mod answers;
 mod browse;
 mod load;
+mod speed;
 
 pub(super) use answers::*;
 pub(super) use browse::*;
 pub(super) use load::*;
+pub(super) use speed::*;
 
 use std::path::PathBuf;
 
@@ -81,6 +83,8 @@ pub(super) enum Command {
     Recommend(Recommend),
     /// What a model takes: weights, KV cache, compute, runtime, and what else fits
     Memory(Memory),
+    /// Time to first token, time per output token, tokens per second: alone and at full load
+    Speed(Speed),
     /// Whether a model fits and meets demands, for scripts: exit code 0 or 3
     Check(Check),
     /// Every format of a model side by side

@@ -19,10 +19,12 @@ use crate::deploy::{Launch, verify};
 use crate::render::document::Answer;
 use crate::render::{Reply, document, view};
 use crate::request::{Asked, HardwareAsked, Request, SplitAsked};
+use crate::units::Tokens;
 
 /// What a model takes.
 pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Result<Exit> {
-    let request = request(session.catalog, &args.load, args.explain)?;
+    let mut request = request(session.catalog, &args.load, None)?;
+    request.explain = args.explain;
     let load = request.load();
     let found = estimate(&load)?;
     let rule = args.rule.then(|| {
@@ -72,12 +74,19 @@ fn launch<'a>(request: &'a Request, engine: &'a Engine) -> Launch<'a> {
 
 /// Whether a model fits and meets demands.
 pub(in super::super) fn check(session: &Session<'_>, args: &args::Check) -> Result<Exit> {
-    let request = request(session.catalog, &args.load, false)?;
+    let defaults = &session.catalog.defaults()?.request;
+    let asked = args.load.sequence.context;
+    let traffic = args.traffic.asked().resolve(None, defaults, asked);
+    let usual = Tokens(defaults.context_tokens).max(traffic.length());
+    let context = asked.map_or(usual, Tokens);
+    traffic.check(context)?;
+    let request = request(session.catalog, &args.load, Some(context))?;
     let demands = CheckDemands {
         min_accuracy: args.demands.min_accuracy,
         max_latency_ms: args.demands.max_latency,
+        speed: args.demands.speed(),
     };
-    let check = crate::check::check(session.catalog, &request, demands)?;
+    let check = crate::check::check(session.catalog, (&request, &traffic), demands)?;
     let reply = Reply {
         document: document::check(&check)?,
         report: view::check(&check),
@@ -99,12 +108,17 @@ fn millions(model: &Model) -> f64 {
     }
 }
 
-fn request(catalog: &Catalog, args: &args::Load, explain: bool) -> Result<Request> {
+/// The question about one model, with `context` where the command line names none.
+pub(super) fn request(
+    catalog: &Catalog,
+    args: &args::Load,
+    context: Option<Tokens>,
+) -> Result<Request> {
     let (model, file_notes) = model(catalog, &args.model)?;
     let asked = Asked {
         format: args.precision.name(),
         kv: args.sequence.kv.clone(),
-        context: args.sequence.context,
+        context: args.sequence.context.or(context.map(|tokens| tokens.0)),
         sequences: args.sequence.sequences,
         engine: args.engine.engine.clone(),
         split: SplitAsked {
@@ -126,7 +140,7 @@ fn request(catalog: &Catalog, args: &args::Load, explain: bool) -> Result<Reques
             legacy_file: args.engine.legacy_gguf,
             all_logits: args.engine.all_logits,
         },
-        explain,
+        explain: false,
     };
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;
     let found = hardware.as_ref().and_then(machine::found);

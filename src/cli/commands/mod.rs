@@ -3,6 +3,7 @@
 mod catalog;
 mod memory;
 mod recommend;
+mod speed;
 
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
@@ -24,6 +25,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Command::Recommend(args) => recommend::recommend(&context, args),
         Command::Memory(args) => memory::memory(&context, args),
+        Command::Speed(args) => speed::speed(&context, args),
         Command::Check(args) => memory::check(&context, args),
         Command::Quantize(args) => catalog::quantize(&context, args),
         Command::Migrate(args) => catalog::migrate(&context, args),

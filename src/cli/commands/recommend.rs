@@ -59,6 +59,8 @@ fn asked(args: &args::Recommend) -> Asked {
         sequences: args.sequence.sequences,
         min_accuracy: args.demands.min_accuracy,
         max_latency_ms: args.demands.max_latency,
+        traffic: args.traffic.asked(),
+        speed: args.demands.speed(),
         engine: args.engine.clone(),
         format: args.precision.name(),
         kv: args.sequence.kv.clone(),
@@ -74,6 +76,8 @@ fn apply(asked: &mut Asked, answers: Answers) {
     asked.scenario = asked.scenario.take().or(answers.scenario);
     asked.context = asked.context.or(answers.context);
     asked.max_latency_ms = asked.max_latency_ms.or(answers.max_latency_ms);
+    asked.speed.output_token = asked.speed.output_token.or(answers.max_tpot);
+    asked.speed.first_token = asked.speed.first_token.or(answers.max_ttft);
     asked.min_accuracy = asked.min_accuracy.or(answers.min_accuracy);
 }
 

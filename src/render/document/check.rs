@@ -56,6 +56,7 @@ impl<'a> FailurePart<'a> {
                 short_by,
                 ..
             } => (json!(limit.0), json!(actual.0), Some(short_by.0)),
+            Missed::Time(slow) => (json!(slow.limit), json!(slow.actual), None),
             Missed::Number { limit, actual } => (json!(limit), json!(actual), None),
         };
         Self {

@@ -89,8 +89,9 @@ pub(super) struct CheckpointPart<'a> {
     matching: &'static str,
 }
 
+/// A question about one model in any document.
 #[derive(Serialize, JsonSchema)]
-struct RequestPart<'a> {
+pub(super) struct RequestPart<'a> {
     format: &'a str,
     context_tokens: u64,
     sequences: u64,
@@ -229,7 +230,7 @@ impl<'a> CheckpointPart<'a> {
 }
 
 impl<'a> RequestPart<'a> {
-    fn of(request: &'a Request) -> Self {
+    pub(super) fn of(request: &'a Request) -> Self {
         let devices = request.hardware.as_ref().map(|hardware| &hardware.devices);
         Self {
             format: &request.format.id,

@@ -11,6 +11,7 @@ mod migrate;
 mod quantize;
 mod recommend;
 mod schema;
+mod speed;
 
 pub use catalog::{list, show};
 pub use check::check;
@@ -20,6 +21,7 @@ pub use migrate::migrate;
 pub use quantize::quantize;
 pub use recommend::recommend;
 pub use schema::Document;
+pub use speed::speed;
 
 use serde::Serialize;
 use serde_json::Value;

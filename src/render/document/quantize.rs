@@ -33,7 +33,7 @@ struct Row<'a> {
     claimed_loss_below: Option<f64>,
     engines: &'a [String],
     native_on: &'a [String],
-    needs_compute_capability: Option<&'a str>,
+    needs_compute_capability: Option<String>,
     make: Option<&'a str>,
 }
 
@@ -70,7 +70,10 @@ fn row(row: &Quantized) -> Row<'_> {
         claimed_loss_below: claim.and_then(|claim| claim.loss_below),
         engines: &format.engines,
         native_on: &format.compute.native_on,
-        needs_compute_capability: format.compute.needs_compute_capability.as_deref(),
+        needs_compute_capability: format
+            .compute
+            .needs_compute_capability
+            .map(|own| own.to_string()),
         make: row.make.as_deref(),
     }
 }

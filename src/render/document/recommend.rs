@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::memory::{CheckpointPart, MemoryPart, ModelPart};
+use super::speed::{SpeedPart, TierPart, TrafficPart};
 use crate::calc::hardware::{Hardware, MemoryOf};
 use crate::error::Result;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation, Rejection};
@@ -34,6 +35,10 @@ struct RequestPart<'a> {
     engine: &'a str,
     min_accuracy: Option<f64>,
     max_latency_ms: Option<u64>,
+    #[serde(flatten)]
+    traffic: TrafficPart,
+    max_time_to_first_token_seconds: Option<f64>,
+    max_time_per_output_token_seconds: Option<f64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -63,7 +68,7 @@ struct Row<'a> {
     format: &'a str,
     engine: &'a str,
     memory: MemoryPart,
-    speed: Option<()>,
+    speed: SpeedPart<'a>,
     accuracy: AccuracyPart,
     tier: TierPart,
     checkpoint: CheckpointPart<'a>,
@@ -82,17 +87,19 @@ struct AccuracyPart {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct TierPart {
-    latency_ms: u64,
-    accuracy: f64,
-}
-
-#[derive(Serialize, JsonSchema)]
 struct RejectedPart<'a> {
     model: &'a str,
     format: &'a str,
     reason: &'a str,
     short_by_bytes: Option<u64>,
+    too_slow: Vec<TooSlowPart>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct TooSlowPart {
+    demand: &'static str,
+    limit_seconds: f64,
+    actual_seconds: Option<f64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -125,6 +132,9 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
             engine: &answer.engine.id,
             min_accuracy: demands.min_accuracy,
             max_latency_ms: demands.max_latency_ms,
+            traffic: TrafficPart::of(&demands.traffic),
+            max_time_to_first_token_seconds: demands.speed.first_token,
+            max_time_per_output_token_seconds: demands.speed.output_token,
         },
         hardware: HardwarePart::of(&answer.hardware),
         recommendations: rows
@@ -147,7 +157,7 @@ fn row<'a>(
         format: &candidate.format.id,
         engine: &answer.engine.id,
         memory: MemoryPart::of(&candidate.estimate),
-        speed: None,
+        speed: SpeedPart::of(&candidate.speed),
         accuracy: AccuracyPart {
             tier: candidate.accuracy.tier,
             model: candidate.accuracy.model,
@@ -155,10 +165,7 @@ fn row<'a>(
             loss: candidate.accuracy.loss,
             basis: candidate.accuracy.basis.word(),
         },
-        tier: TierPart {
-            latency_ms: candidate.tier_latency_ms,
-            accuracy: candidate.accuracy.tier,
-        },
+        tier: TierPart::of(candidate.tier_latency_ms, candidate.accuracy.tier),
         checkpoint: CheckpointPart::of(&candidate.model),
         command,
         why: &candidate.why,
@@ -198,6 +205,15 @@ impl<'a> RejectedPart<'a> {
             format: &rejection.format,
             reason: &rejection.reason,
             short_by_bytes: rejection.short_by.map(|bytes| bytes.0),
+            too_slow: rejection
+                .too_slow
+                .iter()
+                .map(|slow| TooSlowPart {
+                    demand: slow.time.demand(),
+                    limit_seconds: slow.limit,
+                    actual_seconds: slow.actual,
+                })
+                .collect(),
         }
     }
 }

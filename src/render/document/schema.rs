@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::{catalog, check, compare, memory, migrate, quantize, recommend};
+use super::{catalog, check, compare, memory, migrate, quantize, recommend, speed};
 
 /// A document that scripts read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,11 +25,13 @@ pub enum Document {
     Recommend,
     /// `dsk.show.v1`.
     Show,
+    /// `dsk.speed.v1`.
+    Speed,
 }
 
 impl Document {
     /// Every document, by the command that writes it.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Check,
         Self::Compare,
         Self::List,
@@ -38,6 +40,7 @@ impl Document {
         Self::Quantize,
         Self::Recommend,
         Self::Show,
+        Self::Speed,
     ];
 
     /// The command that writes it.
@@ -52,6 +55,7 @@ impl Document {
             Self::Quantize => "quantize",
             Self::Recommend => "recommend",
             Self::Show => "show",
+            Self::Speed => "speed",
         }
     }
 
@@ -67,6 +71,7 @@ impl Document {
             Self::Quantize => of::<quantize::Document<'_>>(),
             Self::Recommend => of::<recommend::Document<'_>>(),
             Self::Show => of::<catalog::ShowDocument<'_>>(),
+            Self::Speed => of::<speed::Document<'_>>(),
         };
         schema.insert(
             "title".to_owned(),

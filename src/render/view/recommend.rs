@@ -1,6 +1,7 @@
 //! `dsk recommend` for people.
 
 use super::gib;
+use super::speed::number;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation};
 use crate::render::report::{Align, Report, Table};
 
@@ -13,10 +14,13 @@ pub fn recommend(answer: &Recommendation, commands: &[String], limit: usize) -> 
     let mut report = Report::default();
     report.heading(title(answer));
     if answer.ranked.is_empty() {
-        let fits = answer
-            .rejected
+        let rejected = &answer.rejected;
+        let fits = rejected
             .iter()
-            .all(|rejection| rejection.short_by.is_none());
+            .any(|rejection| !rejection.too_slow.is_empty())
+            || rejected
+                .iter()
+                .all(|rejection| rejection.short_by.is_none());
         report.text(if fits {
             "Nothing meets what is asked for."
         } else {
@@ -58,8 +62,8 @@ fn table(answer: &Recommendation, limit: usize) -> Table {
         ("format", Align::Left),
         ("weights", Align::Right),
         ("cache", Align::Right),
-        ("other", Align::Right),
         ("total", Align::Right),
+        ("tok/s", Align::Right),
         ("accuracy", Align::Right),
     ]);
     for (candidate, rank) in answer.ranked.iter().zip(1..).take(limit) {
@@ -76,15 +80,12 @@ fn row(candidate: &Candidate, rank: u64) -> Vec<String> {
         candidate.format.name.clone(),
         gib(parts.weights),
         gib(parts.kv_cache),
-        gib(parts.compute + parts.runtime),
         gib(parts.total()),
+        candidate
+            .speed
+            .throughput
+            .map_or_else(|| "?".to_owned(), |rate| number(rate.value)),
         format!("{:.1}", candidate.accuracy.expected),
-        if candidate.is_real() {
-            "yes"
-        } else {
-            "nearest"
-        }
-        .to_owned(),
     ]
 }
 
@@ -148,5 +149,38 @@ fn legend(answer: &Recommendation, limit: usize) -> String {
     } else {
         String::new()
     };
-    format!("accuracy is per cent on the article's scale{mark}{more}")
+    let speed = speed_legend(answer, limit);
+    format!("{speed}accuracy is per cent on the article's scale{mark}{more}")
+}
+
+/// What the tokens per second count, or why none is known.
+fn speed_legend(answer: &Recommendation, limit: usize) -> String {
+    let traffic = &answer.demands.traffic;
+    let speeds = || {
+        let shown = answer.ranked.iter().take(limit);
+        shown.map(|candidate| &candidate.speed)
+    };
+    let unknown = speeds().find(|speed| speed.throughput.is_none());
+    if speeds().any(|speed| speed.throughput.is_some()) {
+        let clients = traffic.concurrency.map_or_else(String::new, |clients| {
+            format!(", all of {clients} clients in a closed loop")
+        });
+        let gap = if unknown.is_some() {
+            ", ? where nobody measured it"
+        } else {
+            ""
+        };
+        let all = match (traffic.concurrency, answer.demands.sequences) {
+            (None, 1) | (Some(_), _) => "",
+            (None, _) => "all sequences, ",
+        };
+        return format!(
+            "tok/s: {all}{} tokens in and {} out{clients}{gap}; ",
+            traffic.input, traffic.output
+        );
+    }
+    let reason = unknown.and_then(|speed| speed.notes.last());
+    reason.map_or_else(String::new, |reason| {
+        format!("tok/s: not known, {reason}; ")
+    })
 }
