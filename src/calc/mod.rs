@@ -21,3 +21,4 @@ pub mod tier;
 pub mod transformers;
 pub mod vllm;
 pub mod weights;
+pub mod what_if;

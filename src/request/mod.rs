@@ -4,6 +4,7 @@ pub mod hardware;
 
 use crate::calc::hardware::Hardware;
 use crate::calc::load::{Load, Options, Split};
+use crate::calc::what_if::WhatIf;
 use crate::catalog::find::find;
 use crate::catalog::{Allocator, Catalog, Engine, Entry, Format, KvFormat, Model};
 use crate::error::{Error, Result};
@@ -32,6 +33,8 @@ pub struct Asked {
     pub split: SplitAsked,
     /// Settings of the engine.
     pub options: Options,
+    /// Changes to the model that nobody made.
+    pub what_if: WhatIf,
     /// Whether the formulas are wanted beside the figures.
     pub explain: bool,
 }
@@ -70,6 +73,8 @@ pub struct Request {
     pub split: Split,
     /// Settings of the engine.
     pub options: Options,
+    /// Changes to the model that nobody made.
+    pub what_if: WhatIf,
     /// Whether the formulas are wanted beside the figures.
     pub explain: bool,
     /// What was filled in or bent, for the user to know.
@@ -88,6 +93,7 @@ impl Request {
         asked: &Asked,
     ) -> Result<Self> {
         let defaults = &catalog.defaults()?.request;
+        let (model, changed) = asked.what_if.apply(model)?;
         let is_gguf = model.file.as_ref().is_some_and(|file| file.is_gguf);
         let engine = match (&asked.engine, is_gguf) {
             (Some(name), _) => Some(find(catalog.engines()?, name)?.clone()),
@@ -97,7 +103,7 @@ impl Request {
                 .map(|hardware| engine_for(catalog, hardware))
                 .transpose()?,
         };
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = changed.into_iter().collect();
         let format = resolve_format(
             catalog,
             &model,
@@ -124,6 +130,7 @@ impl Request {
             hardware,
             split,
             options: asked.options,
+            what_if: asked.what_if,
             explain: asked.explain,
             notes,
         })

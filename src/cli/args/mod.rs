@@ -3,10 +3,14 @@
 mod answers;
 mod browse;
 mod load;
+mod plan;
+mod train;
 
 pub(super) use answers::*;
 pub(super) use browse::*;
 pub(super) use load::*;
+pub(super) use plan::*;
+pub(super) use train::Train;
 
 use std::path::PathBuf;
 
@@ -83,6 +87,8 @@ pub(super) enum Command {
     Memory(Memory),
     /// Whether a model fits and meets demands, for scripts: exit code 0 or 3
     Check(Check),
+    /// How to split a model over devices, for training
+    Plan(Plan),
     /// Every format of a model side by side
     Quantize(OneModel),
     /// What changes between two models, and how to move

@@ -126,6 +126,7 @@ fn request(catalog: &Catalog, args: &args::Load, explain: bool) -> Result<Reques
             legacy_file: args.engine.legacy_gguf,
             all_logits: args.engine.all_logits,
         },
+        what_if: (&args.what_if).into(),
         explain,
     };
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;

@@ -2,7 +2,9 @@
 
 mod catalog;
 mod memory;
+mod plan;
 mod recommend;
+mod train;
 
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
@@ -23,6 +25,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit> {
         Command::Recommend(args) => recommend::recommend(&context, args),
         Command::Memory(args) => memory::memory(&context, args),
         Command::Check(args) => memory::check(&context, args),
+        Command::Plan(args) => plan::plan(&context, args),
         Command::Quantize(args) => catalog::quantize(&context, args),
         Command::Migrate(args) => catalog::migrate(&context, args),
         Command::Compare(args) => catalog::compare(&context, args),

@@ -10,6 +10,7 @@ mod memory;
 mod migrate;
 mod quantize;
 mod recommend;
+mod train;
 
 pub use catalog::{list, show};
 pub use check::check;
@@ -18,6 +19,7 @@ pub use memory::{Answer, memory};
 pub use migrate::migrate;
 pub use quantize::quantize;
 pub use recommend::recommend;
+pub use train::{TrainAnswer, train};
 
 use serde::Serialize;
 use serde_json::Value;

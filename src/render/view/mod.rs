@@ -7,6 +7,7 @@ mod memory;
 mod migrate;
 mod quantize;
 mod recommend;
+mod train;
 
 pub use catalog::{list, show};
 pub use check::check;
@@ -15,6 +16,7 @@ pub use memory::memory;
 pub use migrate::migrate;
 pub use quantize::quantize;
 pub use recommend::recommend;
+pub use train::train;
 
 use crate::units::Bytes;
 
