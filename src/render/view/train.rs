@@ -3,7 +3,7 @@
 use super::gib;
 use crate::render::document::TrainAnswer;
 use crate::render::report::{Align, Report, Table};
-use crate::train::{Answer, Method, Plan, step_seconds};
+use crate::train::{Answer, Method, Plan, Stage, step_seconds};
 use crate::units::float;
 
 /// The report of a training plan.
@@ -212,7 +212,17 @@ fn duration(seconds: f64) -> String {
 }
 
 fn judged(article: &Plan, answer: &Answer) -> Vec<String> {
-    let mut lines = vec![article.layout.summary(), verdict(article), bubble(article)];
+    let mut lines = vec![article.layout.summary(), verdict(article)];
+    let states = article.stages.iter().map(Stage::states).max();
+    if let (Some(states), Some(available)) = (states, article.available)
+        && states > available
+    {
+        lines.push(format!(
+            "its model states alone are {} GiB a device: a pipeline allows ZeRO 0 and 1 only, and no recomputation helps",
+            gib(states)
+        ));
+    }
+    lines.push(bubble(article));
     lines.extend(article.faults.iter().cloned());
     lines.push(match (article.fits, answer.better.first()) {
         (Some(false), Some(best)) => format!("instead: {}", best.layout.summary()),
