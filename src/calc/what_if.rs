@@ -33,7 +33,7 @@ impl WhatIf {
                     "a GGUF file is what it is: to prune, name the model".to_owned(),
                 ));
             }
-            prune(&mut model.shape, share)?;
+            keep_widths(&mut model.shape, share)?;
             model.file = None;
             model.checkpoint = None;
             done.push(format!(
@@ -64,10 +64,10 @@ impl WhatIf {
     }
 }
 
-fn prune(shape: &mut Shape, share: f64) -> Result<()> {
-    if !(share > 0.0 && share <= 1.0) {
+fn keep_widths(shape: &mut Shape, kept_share: f64) -> Result<()> {
+    if !(kept_share > 0.0 && kept_share <= 1.0) {
         return Err(Error::Unanswerable(format!(
-            "pruning keeps a share above 0 and at most 1, not {share}"
+            "pruning keeps a share above 0 and at most 1, not {kept_share}"
         )));
     }
     match &mut shape.attention {
@@ -75,25 +75,25 @@ fn prune(shape: &mut Shape, share: f64) -> Result<()> {
             heads, kv_heads, ..
         } => {
             let group = *heads / (*kv_heads).max(1);
-            *kv_heads = kept(*kv_heads, share, 1);
+            *kv_heads = kept(*kv_heads, kept_share, 1);
             *heads = *kv_heads * group;
         }
-        Attention::Latent { heads, .. } => *heads = kept(*heads, share, 1),
+        Attention::Latent { heads, .. } => *heads = kept(*heads, kept_share, 1),
         Attention::Compressed(attention) => {
-            attention.heads = kept(attention.heads, share, attention.output_groups);
+            attention.heads = kept(attention.heads, kept_share, attention.output_groups);
         }
     }
     match &mut shape.feed_forward {
-        FeedForward::Dense { intermediate } => *intermediate = kept(*intermediate, share, 1),
+        FeedForward::Dense { intermediate } => *intermediate = kept(*intermediate, kept_share, 1),
         FeedForward::Experts {
             dense_intermediate,
             expert_intermediate,
             ..
         } => {
             if *dense_intermediate > 0 {
-                *dense_intermediate = kept(*dense_intermediate, share, 1);
+                *dense_intermediate = kept(*dense_intermediate, kept_share, 1);
             }
-            *expert_intermediate = kept(*expert_intermediate, share, 1);
+            *expert_intermediate = kept(*expert_intermediate, kept_share, 1);
         }
     }
     Ok(())

@@ -27,15 +27,14 @@ impl Estimate {
     pub fn host(&self, zero: Zero, offload: Offload) -> Bytes {
         let whole = Bytes(self.total.0);
         let loaded = 4 * self.devices_per_node;
-        let buffered = match (zero, offload) {
-            (Zero::Off | Zero::One | Zero::Two, Offload::Off) => whole * loaded,
-            (Zero::Off | Zero::One | Zero::Two, Offload::Optimizer | Offload::All) => {
+        let buffered = match (offload, zero) {
+            (Offload::Off, Zero::Three) if self.zero_init => Bytes(self.largest.0) * loaded,
+            (Offload::Off, Zero::Off | Zero::One | Zero::Two | Zero::Three) => whole * loaded,
+            (Offload::Optimizer, Zero::Three) => self.offloaded(16),
+            (Offload::All, Zero::Three) => self.offloaded(18),
+            (Offload::Optimizer | Offload::All, Zero::Off | Zero::One | Zero::Two) => {
                 whole * (loaded * self.nodes).max(16)
             }
-            (Zero::Three, Offload::Off) if self.zero_init => Bytes(self.largest.0) * loaded,
-            (Zero::Three, Offload::Off) => whole * loaded,
-            (Zero::Three, Offload::Optimizer) => self.offloaded(16),
-            (Zero::Three, Offload::All) => self.offloaded(18),
         };
         Bytes((buffered * 3).0 / 2)
     }

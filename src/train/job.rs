@@ -114,6 +114,15 @@ impl Offload {
 }
 
 impl Framework {
+    /// Its name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DeepSpeed => "DeepSpeed",
+            Self::Megatron => "Megatron-LM",
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -127,7 +127,7 @@ fn trainable(job: &Job<'_>, layout: &Layout) -> Parameters {
     held.shared + held.experts
 }
 
-fn stages(job: &Job<'_>, layout: &Layout) -> Vec<Range<u32>> {
+pub(super) fn stages(job: &Job<'_>, layout: &Layout) -> Vec<Range<u32>> {
     let split = Split {
         pipeline: layout.pipeline,
         ..Split::SINGLE
@@ -294,11 +294,10 @@ fn expert_fault(feed_forward: &FeedForward, layout: &Layout) -> Option<String> {
     let room = layout.data.saturating_mul(layout.tensor);
     match feed_forward {
         FeedForward::Dense { .. } => Some("a dense model has no experts to divide".to_owned()),
-        FeedForward::Experts { experts, .. } if experts % layout.expert != 0 => Some(format!(
-            "expert {} does not divide {experts} experts",
-            layout.expert
-        )),
-        FeedForward::Experts { .. } if room % layout.expert != 0 => Some(format!(
+        FeedForward::Experts { experts, .. } if !experts.is_multiple_of(layout.expert) => Some(
+            format!("expert {} does not divide {experts} experts", layout.expert),
+        ),
+        FeedForward::Experts { .. } if !room.is_multiple_of(layout.expert) => Some(format!(
             "expert {} does not divide data {} x tensor {}",
             layout.expert, layout.data, layout.tensor
         )),

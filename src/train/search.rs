@@ -1,8 +1,10 @@
 //! The layouts of a job on so many devices, best first.
 
 use super::job::{Job, Layout, Offload, Recompute, Zero};
-use super::plan::{Plan, plan};
+use super::plan::{Plan, plan, stages};
+use super::states::held;
 use crate::calc::hardware::Device;
+use crate::catalog::shape::FeedForward;
 use crate::units::{Bytes, float};
 
 /// What a search keeps to.
@@ -93,41 +95,53 @@ fn layouts(job: &Job<'_>, bounds: &Bounds<'_>) -> Vec<Layout> {
     all
 }
 
-/// The layouts of one split, by micro-batch, ZeRO and recomputation.
+/// The layouts of one split, by micro-batch, ZeRO, recomputation and experts.
 fn add_batches(
     job: &Job<'_>,
     fixed: &Fixed,
     ((data, tensor, pipeline), all): ((u64, u64, u64), &mut Vec<Layout>),
 ) {
     let share = job.global_batch / data.max(1);
-    if job.global_batch % data != 0 || share == 0 {
+    if !job.global_batch.is_multiple_of(data) || share == 0 {
         return;
     }
+    let zeros = Zero::ALL
+        .into_iter()
+        .filter(|zero| fixed.zero.is_none_or(|asked| asked == *zero));
+    let recomputes = Recompute::ALL
+        .into_iter()
+        .filter(|recompute| fixed.recompute.is_none_or(|asked| asked == *recompute));
+    let states: Vec<(Zero, Recompute)> = zeros
+        .flat_map(|zero| recomputes.clone().map(move |recompute| (zero, recompute)))
+        .collect();
+    let experts = choices(fixed.expert, most_expert(job, data.saturating_mul(tensor)));
     for micro_batch in choices(fixed.micro_batch, share) {
-        if share % micro_batch != 0 {
+        if !share.is_multiple_of(micro_batch) {
             continue;
         }
-        for zero in Zero::ALL {
-            for recompute in Recompute::ALL {
-                let other_zero = fixed.zero.is_some_and(|asked| asked != zero);
-                if other_zero || fixed.recompute.is_some_and(|asked| asked != recompute) {
-                    continue;
-                }
-                all.push(Layout {
-                    data,
-                    tensor,
-                    pipeline,
-                    expert: fixed.expert.unwrap_or(1),
-                    zero,
-                    micro_batch,
-                    micro_batches: share / micro_batch,
-                    interleave: fixed.interleave.unwrap_or(1),
-                    recompute,
-                    sequence_parallel: fixed.sequence_parallel && tensor > 1,
-                    offload: fixed.offload.unwrap_or(Offload::Off),
-                });
-            }
+        for expert in &experts {
+            all.extend(states.iter().map(|(zero, recompute)| Layout {
+                data,
+                tensor,
+                pipeline,
+                expert: *expert,
+                zero: *zero,
+                micro_batch,
+                micro_batches: share / micro_batch,
+                interleave: fixed.interleave.unwrap_or(1),
+                recompute: *recompute,
+                sequence_parallel: fixed.sequence_parallel && tensor > 1,
+                offload: fixed.offload.unwrap_or(Offload::Off),
+            }));
         }
+    }
+}
+
+/// The widest expert parallelism worth trying: none for a dense model.
+fn most_expert(job: &Job<'_>, room: u64) -> u64 {
+    match &job.model.shape.feed_forward {
+        FeedForward::Dense { .. } => 1,
+        FeedForward::Experts { experts, .. } => room.min(*experts),
     }
 }
 
@@ -146,7 +160,8 @@ fn choices(asked: Option<u64>, most: u64) -> Vec<u64> {
 }
 
 /// Bytes that a device sends for one step: tensor parallelism's four all-reduces a layer and
-/// micro-batch, ZeRO's collectives of gradients and weights, the pipeline's hand-over.
+/// micro-batch, experts' tokens there and back in both passes, ZeRO's collectives of gradients and
+/// weights, the pipeline's hand-over.
 ///
 /// Sources: Megatron-LM (Shoeybi et al. 2019, arXiv 1909.08053), section 3; ZeRO (arXiv 1910.02054),
 /// section 7: twice the parameters, three times with stage 3, whose gathers repeat for every micro-batch.
@@ -157,8 +172,15 @@ fn traffic(job: &Job<'_>, layout: &Layout) -> f64 {
     let ring = |ways: u64| float(ways.saturating_sub(1)) / float(ways.max(1));
     let layers = float(u64::from(shape.layers)) / float(layout.pipeline);
     let tensor = 4.0 * 2.0 * ring(layout.tensor) * hidden * layers * steps;
-    let weights = 2.0 * crate::calc::tensors::parameters(shape).main.as_f64()
-        / (float(layout.tensor) * float(layout.pipeline));
+    let sent = match &shape.feed_forward {
+        FeedForward::Dense { .. } => 0,
+        FeedForward::Experts {
+            experts_per_token, ..
+        } => *experts_per_token,
+    };
+    let expert = 4.0 * float(sent) * ring(layout.expert) * hidden * layers * steps;
+    let first = stages(job, layout).into_iter().next().unwrap_or(0..0);
+    let weights = 2.0 * held(job, layout, &first).parameters.as_f64();
     let collectives = match layout.zero {
         Zero::Off | Zero::One | Zero::Two => 2.0,
         Zero::Three => 2.0 * steps + 1.0,
@@ -169,7 +191,7 @@ fn traffic(job: &Job<'_>, layout: &Layout) -> f64 {
     } else {
         0.0
     };
-    tensor + data + pipeline
+    tensor + expert + data + pipeline
 }
 
 /// Seconds of a step at the peak of arithmetic and link, or their proportion where either is unknown.

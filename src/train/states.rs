@@ -260,3 +260,71 @@ fn placed(layout: &Layout, device: States) -> States {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::catalog::find::find;
+    use crate::catalog::training::Recipe;
+    use crate::train::job::Recompute;
+
+    /// GB (10^9 bytes) of a device with the paper's 2 + 2 + 12 bytes a parameter.
+    fn papers(half_billions: u64, data: u64, zero: Zero) -> f64 {
+        let catalog = Catalog::load(&[]).expect("the catalog");
+        let recipe = Recipe {
+            weights: 2,
+            gradients: 2,
+            gradient_copy: 0,
+            optimizer: 12,
+            source: String::new(),
+        };
+        let job = Job {
+            model: &catalog.model("6.7b").expect("a model"),
+            method: Method::Full,
+            rank: 8,
+            targets: None,
+            frozen: find(catalog.formats().expect("formats"), "nf4").expect("nf4"),
+            framework: Framework::Megatron,
+            recipe: &recipe,
+            sequence_tokens: 4096,
+            global_batch: 1,
+            devices_per_node: 8,
+        };
+        let layout = Layout {
+            data,
+            tensor: 1,
+            pipeline: 1,
+            expert: 1,
+            zero,
+            micro_batch: 1,
+            micro_batches: 1,
+            interleave: 1,
+            recompute: Recompute::Full,
+            sequence_parallel: false,
+            offload: Offload::Off,
+        };
+        let parameters = Parameters(half_billions * 500_000_000);
+        let found = divided(&job, &layout, (parameters, data));
+        (found.weights + found.gradients + found.optimizer).as_f64() / 1e9
+    }
+
+    /// ZeRO (arXiv 1910.02054), figure 1: 7.5 billion parameters on 64 devices; table 1: 128 billion on 4.
+    #[test]
+    fn a_devices_share_is_the_zero_papers() {
+        let figures = [
+            (15, 64, [120.0, 31.4, 16.6, 1.88]),
+            (256, 4, [2048.0, 896.0, 704.0, 512.0]),
+        ];
+        for (half_billions, data, published) in figures {
+            for (zero, gigabytes) in Zero::ALL.into_iter().zip(published) {
+                let found = papers(half_billions, data, zero);
+                // Printed with three digits.
+                assert!(
+                    (found / gigabytes - 1.0).abs() < 0.003,
+                    "{found} {gigabytes}"
+                );
+            }
+        }
+    }
+}

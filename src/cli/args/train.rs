@@ -18,7 +18,7 @@ pub(in crate::cli) struct Train {
     /// Rank of LoRA's adapters; PEFT's default is 8
     #[arg(long, value_name = "N", value_parser = positive, requires = "train")]
     pub(in crate::cli) rank: Option<u64>,
-    /// Modules that get an adapter, such as q_proj,v_proj; all linear ones by default
+    /// Modules that get an adapter, such as `q_proj,v_proj`; all linear ones by default
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "train")]
     pub(in crate::cli) target_modules: Vec<String>,
     /// Sequences of a micro-batch

@@ -1,5 +1,6 @@
 //! `dsk.memory.v1`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -34,7 +35,7 @@ pub struct Answer<'a> {
     pub notes: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
     schema: &'static str,
     model: ModelPart<'a>,
@@ -56,14 +57,14 @@ struct Document<'a> {
     verify: Option<VerifyPart<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct VerifyPart<'a> {
     command: &'a str,
     look_at: &'a str,
 }
 
 /// A model in any document.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ModelPart<'a> {
     id: &'a str,
     name: &'a str,
@@ -78,7 +79,7 @@ pub(super) struct ModelPart<'a> {
 }
 
 /// Weights that can be downloaded.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct CheckpointPart<'a> {
     repo: Option<&'a str>,
     #[serde(rename = "match")]
@@ -86,13 +87,13 @@ pub(super) struct CheckpointPart<'a> {
 }
 
 /// Changes to the model that nobody made.
-#[derive(Serialize, schemars::JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct WhatIfPart {
     prune: Option<f64>,
     experts_per_token: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RequestPart<'a> {
     format: &'a str,
     context_tokens: u64,
@@ -110,7 +111,7 @@ struct RequestPart<'a> {
 }
 
 /// Memory in any document: the sums, the fullest device, the host.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct MemoryPart {
     #[serde(flatten)]
     sum: PartsPart,
@@ -118,7 +119,7 @@ pub(super) struct MemoryPart {
     host: HostPart,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PartsPart {
     weights_bytes: u64,
     kv_cache_bytes: u64,
@@ -127,21 +128,21 @@ struct PartsPart {
     total_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HostPart {
     weights_bytes: u64,
     kv_cache_bytes: u64,
     compute_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CapacityPart {
     kv_tokens: u64,
     sequences: u64,
     largest_context_tokens: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RulePart<'a> {
     formula: &'a str,
     weights_gib: f64,
@@ -149,7 +150,7 @@ struct RulePart<'a> {
     as_printed: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct StepPart<'a> {
     part: &'a str,
     formula: &'a str,

@@ -27,7 +27,7 @@ pub struct TrainAnswer<'a> {
     pub answer: &'a Answer,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Document<'a> {
     schema: &'static str,
     model: ModelPart<'a>,

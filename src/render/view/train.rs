@@ -13,14 +13,17 @@ pub fn train(shown: &TrainAnswer<'_>) -> Report {
     let plan = &answer.plan;
     let mut report = Report::default();
     report.heading(format!(
-        "{} on {}: {} in {}'s way, {} tokens a sequence",
+        "Training {} on {}",
         shown.model.id,
-        shown.hardware.summary(),
-        method(shown),
-        shown.asked.framework.word(),
-        shown.asked.sequence_tokens
+        shown.hardware.summary()
     ));
-    report.text(plan.layout.summary());
+    report.text(format!(
+        "{} in {}'s way, {} tokens a sequence: {}",
+        method(shown),
+        shown.asked.framework.name(),
+        shown.asked.sequence_tokens,
+        plan.layout.summary()
+    ));
     report.table(stages(plan));
     let mut lines = vec![verdict(plan)];
     lines.extend(plan.faults.iter().cloned());
@@ -29,6 +32,7 @@ pub fn train(shown: &TrainAnswer<'_>) -> Report {
     report.list(lines);
     report.heading("Recomputation");
     report.table(recomputations(answer));
+    report.text("selective: the core of attention, which flash attention does by itself");
     report.heading("Arithmetic and time");
     report.list(arithmetic(shown));
     if let Some(article) = &answer.article {
