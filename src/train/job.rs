@@ -30,9 +30,9 @@ pub enum Zero {
 /// Which activations are calculated again in the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Recompute {
-    /// None: the attention scores are kept as well.
+    /// None: attention that is not fused keeps its scores as well.
     Off,
-    /// The core of attention, as flash attention does by itself.
+    /// The core of attention, as flash attention does by itself inside its kernel.
     Selective,
     /// Whole layers from their inputs.
     Full,

@@ -108,11 +108,13 @@ fn add_batches(
     let zeros = Zero::ALL
         .into_iter()
         .filter(|zero| fixed.zero.is_none_or(|asked| asked == *zero));
-    let recomputes = Recompute::ALL
-        .into_iter()
-        .filter(|recompute| fixed.recompute.is_none_or(|asked| asked == *recompute));
+    // Keeping the scores is tried only when asked for: flash attention spares them without a setting.
+    let recomputes = match fixed.recompute {
+        Some(asked) => vec![asked],
+        None => vec![Recompute::Selective, Recompute::Full],
+    };
     let states: Vec<(Zero, Recompute)> = zeros
-        .flat_map(|zero| recomputes.clone().map(move |recompute| (zero, recompute)))
+        .flat_map(|zero| recomputes.iter().map(move |recompute| (zero, *recompute)))
         .collect();
     let experts = choices(fixed.expert, most_expert(job, data.saturating_mul(tensor)));
     for micro_batch in choices(fixed.micro_batch, share) {
@@ -203,7 +205,12 @@ fn cost(job: &Job<'_>, bounds: &Bounds<'_>, (plan, traffic): (&Plan, f64)) -> f6
     let peak = gpu.and_then(|gpu| gpu.peak.as_ref()?.bf16_flops);
     let link = gpu.and_then(|gpu| gpu.link.as_ref()?.nvlink_bytes_per_second);
     let tokens = float(job.global_batch) * float(job.sequence_tokens) / float(bounds.devices);
-    let work = flops.hardware() * tokens * (1.0 + plan.bubble);
+    // Flash attention's own recomputation is part of the rates that were published with it.
+    let flops = match plan.layout.recompute {
+        Recompute::Off | Recompute::Selective => flops.model(),
+        Recompute::Full => flops.hardware(),
+    };
+    let work = flops * tokens * (1.0 + plan.bubble);
     match (peak, link) {
         (Some(peak), Some(link)) => work / float(peak) + traffic / float(link),
         (Some(peak), None) => work / float(peak),

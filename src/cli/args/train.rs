@@ -30,7 +30,8 @@ pub(in crate::cli) struct Train {
     /// What ZeRO divides: 1 optimizer states, 2 and gradients, 3 and weights
     #[arg(long, value_name = "0-3", value_parser = zero, requires = "train")]
     pub(in crate::cli) zero: Option<train::Zero>,
-    /// Which activations are calculated again; selective: attention's core, as flash attention does
+    /// Which activations are calculated again; selective: attention's core, as flash attention does by
+    /// itself; none: unfused attention, which keeps its scores
     #[arg(long, value_enum, requires = "train")]
     pub(in crate::cli) recompute: Option<Recompute>,
     /// Megatron: divide norms and dropout along the sequence

@@ -45,6 +45,9 @@ pub fn train(shown: &TrainAnswer<'_>) -> Report {
             .text("none fits: more devices, a smaller batch, --method lora or --offload optimizer");
     }
     report.table(better(answer));
+    if !answer.better.is_empty() {
+        report.text("by arithmetic with recomputation and bubble, and by traffic at the device's fastest link: slower links between servers favour less ZeRO and tensor parallelism");
+    }
     report
 }
 
@@ -249,6 +252,7 @@ fn better(answer: &Answer) -> Table {
         ("data", Align::Right),
         ("tensor", Align::Right),
         ("pipeline", Align::Right),
+        ("expert", Align::Right),
         ("micro-batch", Align::Right),
         ("ZeRO", Align::Right),
         ("recomputed", Align::Left),
@@ -261,6 +265,7 @@ fn better(answer: &Answer) -> Table {
             layout.data.to_string(),
             layout.tensor.to_string(),
             layout.pipeline.to_string(),
+            layout.expert.to_string(),
             format!("{} x {}", layout.micro_batch, layout.micro_batches),
             layout.zero.number().to_string(),
             layout.recompute.word().to_owned(),
