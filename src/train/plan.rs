@@ -234,38 +234,46 @@ fn host(job: &Job<'_>, layout: &Layout, stages: &[Stage]) -> Option<Bytes> {
 /// What the shape or the framework does not allow.
 fn faults(job: &Job<'_>, layout: &Layout) -> Vec<String> {
     let mut faults = Vec::new();
+    shape_faults(job, layout, &mut faults);
+    framework_faults(job, layout, &mut faults);
+    faults
+}
+
+fn shape_faults(job: &Job<'_>, layout: &Layout, faults: &mut Vec<String>) {
     let shape = &job.model.shape;
     let heads = shape.attention.heads();
-    if !heads.is_multiple_of(layout.tensor) {
-        faults.push(format!(
-            "tensor {} does not divide {heads} heads",
-            layout.tensor
-        ));
+    let ways = layout.tensor;
+    if !heads.is_multiple_of(ways) {
+        faults.push(format!("tensor {ways} does not divide {heads} heads"));
     }
     if let Attention::Grouped { kv_heads, .. } = &shape.attention
-        && !kv_heads.is_multiple_of(layout.tensor)
+        && !kv_heads.is_multiple_of(ways)
     {
         faults.push(format!(
-            "tensor {} does not divide {kv_heads} key-value heads",
-            layout.tensor
-        ));
-    }
-    if !u64::from(shape.layers).is_multiple_of(layout.pipeline)
-        && job.framework == Framework::Megatron
-    {
-        faults.push(format!(
-            "pipeline {} does not divide {} layers",
-            layout.pipeline, shape.layers
+            "tensor {ways} does not divide {kv_heads} key-value heads"
         ));
     }
     if layout.pipeline > u64::from(shape.layers) {
-        faults.push(format!(
-            "{} stages for {} layers",
-            layout.pipeline, shape.layers
-        ));
+        let layers = shape.layers;
+        faults.push(format!("{} stages for {layers} layers", layout.pipeline));
     }
     faults.extend(expert_fault(&shape.feed_forward, layout));
-    // DeepSpeed 0.19.8 runtime/pipe/engine.py asserts it.
+}
+
+/// Sources: DeepSpeed 0.19.8 `runtime/pipe/engine.py`; Megatron-LM d98e8a64 `megatron/training/arguments.py`
+/// and `core/pipeline_parallel/schedules.py`.
+fn framework_faults(job: &Job<'_>, layout: &Layout, faults: &mut Vec<String>) {
+    let megatron = job.framework == Framework::Megatron;
+    let pieces = layout.pipeline.saturating_mul(layout.interleave);
+    let layers = job.model.shape.layers;
+    if megatron && !u64::from(layers).is_multiple_of(pieces) {
+        faults.push(format!(
+            "{pieces} pieces of the pipeline do not divide {layers} layers"
+        ));
+    }
+    if megatron && job.method != Method::Full {
+        faults.push("Megatron-LM trains all weights: use DeepSpeed for adapters".to_owned());
+    }
     if layout.pipeline > 1 && layout.zero >= Zero::Two {
         faults.push(format!(
             "ZeRO {} divides gradients, which a pipeline keeps until its last micro-batch: use ZeRO 1",
@@ -278,13 +286,18 @@ fn faults(job: &Job<'_>, layout: &Layout) -> Vec<String> {
     if layout.offload != Offload::Off && layout.zero == Zero::Off {
         faults.push("the optimizer goes to the host with ZeRO 1 to 3 only".to_owned());
     }
-    if layout.interleave > 1 && (layout.pipeline == 1 || job.framework == Framework::DeepSpeed) {
+    if layout.interleave > 1 && (layout.pipeline == 1 || !megatron) {
         faults.push("interleaving needs a pipeline, and Megatron".to_owned());
     }
-    if layout.sequence_parallel && (layout.tensor == 1 || job.framework == Framework::DeepSpeed) {
+    if layout.interleave > 1 && !layout.micro_batches.is_multiple_of(layout.pipeline) {
+        faults.push(format!(
+            "interleaving needs micro-batches in multiples of {}, not {}",
+            layout.pipeline, layout.micro_batches
+        ));
+    }
+    if layout.sequence_parallel && (layout.tensor == 1 || !megatron) {
         faults.push("sequence parallelism needs tensor parallelism, and Megatron".to_owned());
     }
-    faults
 }
 
 fn expert_fault(feed_forward: &FeedForward, layout: &Layout) -> Option<String> {

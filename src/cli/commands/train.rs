@@ -10,7 +10,7 @@ use crate::calc::hardware::Hardware;
 use crate::calc::what_if::WhatIf;
 use crate::catalog::{Catalog, Model};
 use crate::render::{Reply, document, view};
-use crate::train::{self, Asked, Fixed, Framework};
+use crate::train::{self, Asked, Fixed, Framework, Layout, Recompute};
 use crate::units::Tokens;
 
 /// How to train a model.
@@ -87,6 +87,28 @@ fn asked(
     })
 }
 
+/// What the settings leave to the training script.
+fn beside(framework: Framework, layout: &Layout) -> Vec<&'static str> {
+    let mut notes = Vec::new();
+    match framework {
+        Framework::DeepSpeed => {
+            notes.push(
+                "the script chooses optimizer and learning rate, or the file gets an `optimizer`",
+            );
+            if layout.recompute == Recompute::Full {
+                notes.push("full recomputation is switched on in the model: gradient_checkpointing_enable()");
+            }
+            if layout.pipeline > 1 {
+                notes.push("a pipeline needs the model as a deepspeed.pipe.PipelineModule");
+            }
+        }
+        Framework::Megatron => {
+            notes.push("add data, tokenizer, learning rate and --train-iters");
+        }
+    }
+    notes
+}
+
 /// Prints the settings; what would stop them goes beside them.
 fn emit(
     session: &Session<'_>,
@@ -105,6 +127,9 @@ fn emit(
         }
     };
     output::data(&text).context("cannot write the settings")?;
+    for note in beside(framework, layout) {
+        output::complain("note", note);
+    }
     for fault in &answer.plan.faults {
         output::complain("error", fault);
     }
