@@ -2,9 +2,10 @@
 //!
 //! Source: Korthikanti et al. 2022, "Reducing Activation Recomputation in Large Transformer
 //! Models" (arXiv 2205.05198), section 4 and table 2. The paper counts GPT's layer; the same list of
-//! kept tensors is counted here for gated networks, grouped and latent attention and experts.
+//! kept tensors is counted here for gated networks, grouped and latent attention and experts. What
+//! unfused layers keep was read off Transformers 5.24 on PyTorch 2.15 by autograd's saved tensors.
 
-use super::job::{Job, Layout, Recompute};
+use super::job::{Framework, Job, Layout, Recompute};
 use crate::catalog::shape::{Attention, FeedForward};
 use crate::units::Bytes;
 
@@ -12,8 +13,8 @@ use crate::units::Bytes;
 const HALF: u64 = 2;
 /// Bytes of a dropout mask's value.
 const MASK: u64 = 1;
-/// Bytes of a logit.
-const LOGIT: u64 = 4;
+/// Bytes of an FP32 value: logits, statistics, what an unfused norm converts.
+const SINGLE: u64 = 4;
 
 /// Bytes that one token leaves in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,16 @@ pub struct Ledger {
     pub latent: u64,
     /// Attention scores, for each token of the sequence that it attends to.
     pub scores: u64,
+}
+
+/// How a layer's small steps are calculated, which decides what they keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// Norms and activations in one kernel each (Megatron).
+    Fused,
+    /// Step by step, as the modelling code of Transformers says: a norm keeps its input in FP32 and
+    /// the normalised value, a gated network the activated gate as well.
+    Eager,
 }
 
 /// The widths of a layer, in values a token.
@@ -45,7 +56,7 @@ pub struct Widths {
     pub attended: u64,
     /// Query heads.
     pub heads: u64,
-    /// Latents before and after their norm.
+    /// Latents of MLA, which have norms of their own.
     pub latent: u64,
     /// Inner widths of all networks that a token runs through, added up.
     pub inner: u64,
@@ -55,6 +66,8 @@ pub struct Widths {
     pub gated: bool,
     /// Whether dropout keeps masks.
     pub dropout: bool,
+    /// How the layer is calculated.
+    pub kernels: Kernels,
 }
 
 impl Widths {
@@ -63,16 +76,30 @@ impl Widths {
     pub fn ledger(&self) -> Ledger {
         let masks = if self.dropout { 2 * MASK } else { 0 };
         let scores = if self.dropout { 2 * HALF + MASK } else { HALF };
-        // Gated: both halves before the activation and the product after it, as Megatron's fused
-        // SwiGLU keeps them; GELU: its input and its output.
-        let inner = if self.gated { 3 } else { 2 };
+        // A norm: its input, or the input in FP32 and the normalised value.
+        let norm = match self.kernels {
+            Kernels::Fused => HALF,
+            Kernels::Eager => SINGLE + HALF,
+        };
+        // Gated: gate, value and their product, unfused the activated gate too; GELU: its input and output.
+        let inner = match (self.gated, self.kernels) {
+            (true, Kernels::Fused) => 3,
+            (true, Kernels::Eager) => 4,
+            (false, Kernels::Fused | Kernels::Eager) => 2,
+        };
+        // The paper leaves out statistics of norms and of flash attention's rows.
+        let (norms, rows) = match self.kernels {
+            Kernels::Fused => (0, 0),
+            Kernels::Eager => (2 * SINGLE, SINGLE * self.heads),
+        };
         Ledger {
             input: HALF * self.hidden,
-            whole: (4 * HALF + masks) * self.hidden,
+            whole: (2 * norm + 2 * HALF + masks) * self.hidden + norms,
             divided: HALF
                 * (self.query + self.key + self.value + self.attended + inner * self.inner)
-                + 2 * HALF * self.dispatched * self.hidden,
-            latent: HALF * self.latent,
+                + 2 * HALF * self.dispatched * self.hidden
+                + rows,
+            latent: (norm + HALF) * self.latent,
             scores: scores * self.heads,
         }
     }
@@ -101,13 +128,17 @@ impl Widths {
                 Self {
                     value: heads * value_size,
                     attended: heads * value_size,
-                    latent: 2 * (query_rank.unwrap_or(0) + kv_rank) + rope_size,
+                    latent: query_rank.unwrap_or(0) + kv_rank,
                     ..Self::with_attention(*heads, keys, keys)
                 }
             }
             Attention::Latent { .. } | Attention::Compressed(_) => return None,
         };
         widths.hidden = shape.hidden;
+        widths.kernels = match job.framework {
+            Framework::DeepSpeed => Kernels::Eager,
+            Framework::Megatron => Kernels::Fused,
+        };
         (widths.inner, widths.dispatched) = inner(&shape.feed_forward, layer);
         Some(widths)
     }
@@ -125,6 +156,7 @@ impl Widths {
             dispatched: 0,
             gated: true,
             dropout: false,
+            kernels: Kernels::Fused,
         }
     }
 }
@@ -182,5 +214,5 @@ pub(super) fn head(job: &Job<'_>, layout: &Layout) -> Bytes {
     let ways = layout.tensor.max(1);
     let along = if layout.sequence_parallel { ways } else { 1 };
     (tokens * (2 * HALF * shape.hidden)).share(along)
-        + (tokens * (LOGIT * shape.vocabulary)).share(ways)
+        + (tokens * (SINGLE * shape.vocabulary)).share(ways)
 }

@@ -11,7 +11,7 @@ mod plan;
 mod search;
 mod states;
 
-pub use activations::{Ledger, Widths};
+pub use activations::{Kernels, Ledger, Widths};
 pub use deepspeed::deepspeed;
 pub use estimator::Estimate;
 pub use flops::{Flops, Utilization, flops, seconds};
