@@ -1,7 +1,7 @@
 //! Which DeepSeek model, in which precision, fits and serves best on which hardware, and what to run.
 //!
 //! The layers, each naming only those before it: `units`, `error`, `catalog`, `calc`, `files`, `request`, then
-//! the answers (`recommend`, `check`, `quantize`, `migrate`, `listing`, `speed`), `deploy`, `render`, `cli`.
+//! the answers (`recommend`, `check`, `quantize`, `migrate`, `listing`, `speed`, `train`), `deploy`, `render`, `cli`.
 
 pub mod calc;
 pub mod catalog;
@@ -17,4 +17,5 @@ pub mod recommend;
 pub mod render;
 pub mod request;
 pub mod speed;
+pub mod train;
 pub mod units;

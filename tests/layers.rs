@@ -17,6 +17,7 @@ const LAYERS: [&[&str]; 10] = [
         "quantize",
         "recommend",
         "speed",
+        "train",
     ],
     &["deploy"],
     &["render"],

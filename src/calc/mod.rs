@@ -22,3 +22,4 @@ pub mod tier;
 pub mod transformers;
 pub mod vllm;
 pub mod weights;
+pub mod what_if;

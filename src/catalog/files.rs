@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
-use super::defaults::Defaults;
+use serde::de::DeserializeOwned;
+
 use super::entry::{self, Entry};
 use crate::error::{Error, Result};
 
@@ -99,9 +100,8 @@ impl Files {
             .collect()
     }
 
-    /// The assumptions, which no folder replaces.
-    pub(super) fn parse_defaults() -> Result<Defaults> {
-        let file = "defaults.toml";
+    /// A file of the catalog's own folder, which no other folder replaces.
+    pub(super) fn parse_embedded<T: DeserializeOwned>(file: &str) -> Result<T> {
         let embedded = EMBEDDED
             .get_file(file)
             .and_then(include_dir::File::contents_utf8);

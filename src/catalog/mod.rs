@@ -18,6 +18,7 @@ pub mod release;
 pub mod scenario;
 pub mod shape;
 pub mod storage;
+pub mod training;
 pub mod variant;
 
 use std::cell::OnceCell;
@@ -35,6 +36,7 @@ pub use release::Release;
 pub use scenario::Scenario;
 pub use shape::Shape;
 pub use storage::NativeStorage;
+pub use training::Training;
 pub use variant::Variant;
 
 use crate::error::Result;
@@ -51,6 +53,7 @@ pub struct Catalog {
     engines: OnceCell<Vec<Engine>>,
     scenarios: OnceCell<Vec<Scenario>>,
     defaults: OnceCell<Defaults>,
+    training: OnceCell<Training>,
 }
 
 impl Catalog {
@@ -68,6 +71,7 @@ impl Catalog {
             engines: OnceCell::new(),
             scenarios: OnceCell::new(),
             defaults: OnceCell::new(),
+            training: OnceCell::new(),
         };
         if !folders.is_empty() {
             catalog.check()?;
@@ -131,8 +135,20 @@ impl Catalog {
         if let Some(defaults) = self.defaults.get() {
             return Ok(defaults);
         }
-        let defaults = Files::parse_defaults()?;
+        let defaults = Files::parse_embedded("defaults.toml")?;
         Ok(self.defaults.get_or_init(|| defaults))
+    }
+
+    /// What training takes and reaches.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn training(&self) -> Result<&Training> {
+        if let Some(training) = self.training.get() {
+            return Ok(training);
+        }
+        let training = Files::parse_embedded("training.toml")?;
+        Ok(self.training.get_or_init(|| training))
     }
 
     /// Everything that an entry's file says.

@@ -5,6 +5,7 @@ pub mod traffic;
 
 use crate::calc::hardware::Hardware;
 use crate::calc::load::{Load, Options, Split};
+use crate::calc::what_if::WhatIf;
 use crate::catalog::find::find;
 use crate::catalog::{Allocator, Catalog, Engine, Entry, Format, KvFormat, Model};
 use crate::error::{Error, Result};
@@ -34,6 +35,8 @@ pub struct Asked {
     pub split: SplitAsked,
     /// Settings of the engine.
     pub options: Options,
+    /// Changes to the model that nobody made.
+    pub what_if: WhatIf,
     /// Whether the formulas are wanted beside the figures.
     pub explain: bool,
 }
@@ -72,6 +75,8 @@ pub struct Request {
     pub split: Split,
     /// Settings of the engine.
     pub options: Options,
+    /// Changes to the model that nobody made.
+    pub what_if: WhatIf,
     /// Whether the formulas are wanted beside the figures.
     pub explain: bool,
     /// What was filled in or bent, for the user to know.
@@ -90,6 +95,7 @@ impl Request {
         asked: &Asked,
     ) -> Result<Self> {
         let defaults = &catalog.defaults()?.request;
+        let (model, changed) = asked.what_if.apply(model)?;
         let is_gguf = model.file.as_ref().is_some_and(|file| file.is_gguf);
         let engine = match (&asked.engine, is_gguf) {
             (Some(name), _) => Some(find(catalog.engines()?, name)?.clone()),
@@ -99,7 +105,7 @@ impl Request {
                 .map(|hardware| engine_for(catalog, hardware))
                 .transpose()?,
         };
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = changed.into_iter().collect();
         let format = resolve_format(
             catalog,
             &model,
@@ -126,6 +132,7 @@ impl Request {
             hardware,
             split,
             options: asked.options,
+            what_if: asked.what_if,
             explain: asked.explain,
             notes,
         })

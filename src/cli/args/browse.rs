@@ -84,9 +84,9 @@ pub(in crate::cli) struct Schema {
 }
 
 fn documents() -> impl TypedValueParser<Value = Document> {
-    PossibleValuesParser::new(Document::ALL.map(Document::command)).try_map(|name| {
+    PossibleValuesParser::new(Document::ALL.map(Document::name)).try_map(|name| {
         let mut all = Document::ALL.into_iter();
-        all.find(|document| document.command() == name)
+        all.find(|document| document.name() == name)
             .ok_or("no such document")
     })
 }

@@ -19,6 +19,8 @@ pub(in crate::cli) struct Load {
     pub(in crate::cli) engine: Engine,
     #[command(flatten)]
     pub(in crate::cli) split: Split,
+    #[command(flatten)]
+    pub(in crate::cli) what_if: WhatIf,
 }
 
 /// The weight format.
@@ -164,4 +166,24 @@ pub(in crate::cli) struct Split {
     /// Expert parallelism
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(in crate::cli) ep: Option<u64>,
+}
+
+/// The model as nobody made it.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct WhatIf {
+    /// What if pruned: the share of each layer's heads and feed-forward width that is kept; embeddings stay
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(in crate::cli) prune: Option<f64>,
+    /// What if a token used fewer experts: changes speed, not memory
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(in crate::cli) experts_per_token: Option<u64>,
+}
+
+impl From<&WhatIf> for crate::calc::what_if::WhatIf {
+    fn from(asked: &WhatIf) -> Self {
+        Self {
+            prune: asked.prune,
+            experts_per_token: asked.experts_per_token,
+        }
+    }
 }

@@ -3,12 +3,16 @@
 mod answers;
 mod browse;
 mod load;
+mod plan;
 mod speed;
+mod train;
 
 pub(super) use answers::*;
 pub(super) use browse::*;
 pub(super) use load::*;
+pub(super) use plan::*;
 pub(super) use speed::*;
+pub(super) use train::Train;
 
 use std::path::PathBuf;
 
@@ -87,6 +91,8 @@ pub(super) enum Command {
     Speed(Speed),
     /// Whether a model fits and meets demands, for scripts: exit code 0 or 3
     Check(Check),
+    /// How to split a model over devices, for training
+    Plan(Plan),
     /// Every format of a model side by side
     Quantize(OneModel),
     /// What changes between two models, and how to move

@@ -140,6 +140,7 @@ pub(super) fn request(
             legacy_file: args.engine.legacy_gguf,
             all_logits: args.engine.all_logits,
         },
+        what_if: (&args.what_if).into(),
         explain: false,
     };
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;

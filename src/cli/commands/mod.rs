@@ -2,8 +2,10 @@
 
 mod catalog;
 mod memory;
+mod plan;
 mod recommend;
 mod speed;
+mod train;
 
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
@@ -27,6 +29,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit> {
         Command::Memory(args) => memory::memory(&context, args),
         Command::Speed(args) => speed::speed(&context, args),
         Command::Check(args) => memory::check(&context, args),
+        Command::Plan(args) => plan::plan(&context, args),
         Command::Quantize(args) => catalog::quantize(&context, args),
         Command::Migrate(args) => catalog::migrate(&context, args),
         Command::Compare(args) => catalog::compare(&context, args),
@@ -61,7 +64,7 @@ fn schema(session: &Session<'_>, args: &args::Schema) -> Result<Exit> {
         Some(document) => document.schema(),
         None => Document::ALL
             .into_iter()
-            .map(|document| (document.command().to_owned(), document.schema()))
+            .map(|document| (document.name().to_owned(), document.schema()))
             .collect(),
     };
     let output = match session.common.output() {

@@ -9,6 +9,7 @@ use crate::calc::memory::{Capacity, HostParts, Parts, Scope, Step};
 use crate::calc::rule::Rule;
 use crate::calc::tensors::parameters;
 use crate::calc::vllm;
+use crate::calc::what_if::WhatIf;
 use crate::catalog::variant::Match;
 use crate::catalog::{Allocator, Model};
 use crate::deploy::Verification;
@@ -89,6 +90,13 @@ pub(super) struct CheckpointPart<'a> {
     matching: &'static str,
 }
 
+/// Changes to the model that nobody made.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct WhatIfPart {
+    prune: Option<f64>,
+    experts_per_token: Option<u64>,
+}
+
 /// A question about one model in any document.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct RequestPart<'a> {
@@ -104,6 +112,7 @@ pub(super) struct RequestPart<'a> {
     data: u64,
     expert: u64,
     utilization: Option<f64>,
+    what_if: Option<WhatIfPart>,
 }
 
 /// Memory in any document: the sums, the fullest device, the host.
@@ -251,6 +260,7 @@ impl<'a> RequestPart<'a> {
             pipeline: request.split.pipeline,
             data: request.split.data,
             expert: request.split.expert,
+            what_if: WhatIfPart::of(request.what_if),
             utilization: match request.engine.as_ref().map(|engine| engine.allocator) {
                 Some(Allocator::Vllm) => Some(vllm::utilization(&request.load())),
                 Some(Allocator::Sglang | Allocator::LlamaCpp | Allocator::Transformers) | None => {
@@ -258,6 +268,15 @@ impl<'a> RequestPart<'a> {
                 }
             },
         }
+    }
+}
+
+impl WhatIfPart {
+    pub(super) fn of(what_if: WhatIf) -> Option<Self> {
+        (what_if != WhatIf::default()).then_some(Self {
+            prune: what_if.prune,
+            experts_per_token: what_if.experts_per_token,
+        })
     }
 }
 

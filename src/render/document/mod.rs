@@ -12,6 +12,7 @@ mod quantize;
 mod recommend;
 mod schema;
 mod speed;
+mod train;
 
 pub use catalog::{list, show};
 pub use check::check;
@@ -22,6 +23,7 @@ pub use quantize::quantize;
 pub use recommend::recommend;
 pub use schema::Document;
 pub use speed::speed;
+pub use train::{TrainAnswer, train};
 
 use serde::Serialize;
 use serde_json::Value;

@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::{catalog, check, compare, memory, migrate, quantize, recommend, speed};
+use super::{catalog, check, compare, memory, migrate, quantize, recommend, speed, train};
 
 /// A document that scripts read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,11 +27,13 @@ pub enum Document {
     Show,
     /// `dsk.speed.v1`.
     Speed,
+    /// `dsk.train.v1`.
+    Train,
 }
 
 impl Document {
-    /// Every document, by the command that writes it.
-    pub const ALL: [Self; 9] = [
+    /// Every document, by name.
+    pub const ALL: [Self; 10] = [
         Self::Check,
         Self::Compare,
         Self::List,
@@ -41,11 +43,12 @@ impl Document {
         Self::Recommend,
         Self::Show,
         Self::Speed,
+        Self::Train,
     ];
 
-    /// The command that writes it.
+    /// What it is called in its schema and in `dsk schema`.
     #[must_use]
-    pub fn command(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Check => "check",
             Self::Compare => "compare",
@@ -56,6 +59,7 @@ impl Document {
             Self::Recommend => "recommend",
             Self::Show => "show",
             Self::Speed => "speed",
+            Self::Train => "train",
         }
     }
 
@@ -72,11 +76,9 @@ impl Document {
             Self::Recommend => of::<recommend::Document<'_>>(),
             Self::Show => of::<catalog::ShowDocument<'_>>(),
             Self::Speed => of::<speed::Document<'_>>(),
+            Self::Train => of::<train::Document<'_>>(),
         };
-        schema.insert(
-            "title".to_owned(),
-            format!("dsk.{}.v1", self.command()).into(),
-        );
+        schema.insert("title".to_owned(), format!("dsk.{}.v1", self.name()).into());
         schema.to_value()
     }
 }

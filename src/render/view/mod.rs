@@ -8,6 +8,7 @@ mod migrate;
 mod quantize;
 mod recommend;
 mod speed;
+mod train;
 
 pub use catalog::{list, show};
 pub use check::check;
@@ -17,6 +18,7 @@ pub use migrate::migrate;
 pub use quantize::quantize;
 pub use recommend::recommend;
 pub use speed::speed;
+pub use train::train;
 
 use crate::units::Bytes;
 
