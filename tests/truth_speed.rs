@@ -4,16 +4,10 @@
 
 use dsk::calc::hardware::{Device, Hardware};
 use dsk::calc::load::{Load, Options, Split};
-use dsk::calc::speed::{Range, Speed, View, Workload, speed};
+use dsk::calc::speed::{Range, Routing, Speed, View, Workload, speed};
 use dsk::catalog::shape::{Attention, FeedForward};
 use dsk::catalog::{Catalog, Engine, Entry, Format, KvFormat, Model};
 use dsk::units::{Tokens, count, float, index, whole};
-
-/// How independently random weights choose experts, fitted on the batches of V2-Lite.
-///
-/// 64 requests took half the time of 32, and less than reading all experts once would take at the peak
-/// bandwidth: with random weights the sequences converge on one token and choose the same experts.
-const RANDOM_ROUTING: f64 = 0.217;
 
 /// The lines of a CSV file without its comments and heading, split at commas.
 fn rows(text: &str) -> Vec<Vec<&str>> {
@@ -97,14 +91,7 @@ fn ask(catalog: &Catalog, setup: Setup<'_>, workload: &Workload) -> Speed {
 }
 
 fn alone(input: u64, output: u64) -> Workload {
-    Workload {
-        input,
-        output,
-        cached: 0,
-        sequences: 1,
-        view: View::Static,
-        routing: 1.0,
-    }
+    Workload::one(input, output)
 }
 
 /// Ours and theirs.
@@ -209,7 +196,7 @@ fn vllm_on_an_h200_is_near() {
         };
         let workload = Workload {
             sequences: number(row[2]),
-            routing: RANDOM_ROUTING,
+            routing: Routing::Independent,
             ..alone(number(row[3]), number(row[4]))
         };
         let ours = ask(&catalog, setup, &workload);

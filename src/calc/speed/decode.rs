@@ -1,8 +1,7 @@
 //! One decode step: each sequence gets one more token.
 
-use super::machine::Machine;
-use super::volume::Volume;
-use super::{Bound, Workload};
+use super::prepared::Run;
+use super::workload::{Bound, Routing};
 use crate::units::float;
 
 /// Bytes of one number that devices exchange.
@@ -40,28 +39,28 @@ impl Step {
 }
 
 /// Seconds of a step of `batch` sequences, midway through their answers.
-pub(super) fn step(
-    machine: &Machine<'_>,
-    volume: &Volume,
-    (workload, batch): (&Workload, f64),
-) -> Step {
-    let (constants, found) = (machine.constants, &machine.found);
+pub(super) fn step(run: &Run<'_>, batch: f64) -> Step {
+    let (machine, volume, places) = (run.machine, run.volume, &run.places);
+    let (constants, found, workload) = (machine.constants, &machine.found, run.workload);
     let layers = f64::from(volume.shape.layers);
-    let devices = machine.tensor * machine.data;
-    let here = batch / machine.data;
+    let devices = places.sharing();
+    let here = batch / places.data;
     let context = float(workload.cached) + float(workload.input) + float(workload.output) / 2.0;
 
-    let experts = volume.touched(batch.powf(workload.routing)) / devices;
-    let weights = volume.common / machine.tensor + experts;
-    let cache = here * volume.cache(context, machine.tensor);
+    let choosing = match workload.routing {
+        Routing::Independent => batch,
+        Routing::Alike => batch.min(1.0),
+    };
+    let weights = volume.common / places.tensor + volume.touched(choosing) / devices;
+    let cache = here * volume.cache.read(context, places.tensor);
 
-    let common = (volume.common_weights + volume.head_weights) / machine.tensor;
+    let common = (volume.common_weights + volume.head_weights) / places.tensor;
     // One sequence's products are part of unpacking.
     let multiplied = match found.unpack {
         Some(_) => (batch - 1.0).max(0.0),
         None => batch,
     };
-    let operations = 2.0 * multiplied * (common / machine.data + volume.expert_weights / devices);
+    let operations = 2.0 * multiplied * (common / places.data + volume.expert_weights / devices);
     let unpacked = found.unpack.map_or(0.0, |share| {
         2.0 * (common + volume.expert_weights / devices) / (machine.peak16 * share)
     });
@@ -69,25 +68,27 @@ pub(super) fn step(
         memory: weights / (machine.bandwidth * found.weights)
             + cache / (machine.bandwidth * found.cache),
         compute: operations / (machine.peak * found.decode) + unpacked,
-        link: exchange(machine, volume, here)
-            + layers * fixed_exchange(machine)
-            + (machine.row - 1.0) * constants.hop_seconds,
+        link: exchange(run, here)
+            + layers * fixed_exchange(run)
+            + (places.row - 1.0) * constants.hop_seconds,
         overhead: constants.step_seconds + layers * found.layer + here * constants.sequence_seconds,
     }
 }
 
 /// Seconds that `tokens` tokens' activations take over the link in all layers.
-pub(super) fn exchange(machine: &Machine<'_>, volume: &Volume, tokens: f64) -> f64 {
-    if machine.tensor <= 1.0 {
+pub(super) fn exchange(run: &Run<'_>, tokens: f64) -> f64 {
+    if run.places.tensor <= 1.0 {
         return 0.0;
     }
-    let bytes = tokens * float(volume.shape.hidden) * EXCHANGED * EXCHANGES;
-    f64::from(volume.shape.layers) * bytes / (machine.link * machine.constants.link_efficiency)
+    let shape = &run.volume.shape;
+    let bytes = tokens * float(shape.hidden) * EXCHANGED * EXCHANGES;
+    let rate = run.places.link * run.machine.constants.link_efficiency;
+    f64::from(shape.layers) * bytes / rate
 }
 
-fn fixed_exchange(machine: &Machine<'_>) -> f64 {
-    if machine.tensor > 1.0 {
-        machine.constants.tensor_layer_seconds
+fn fixed_exchange(run: &Run<'_>) -> f64 {
+    if run.places.tensor > 1.0 {
+        run.machine.constants.tensor_layer_seconds
     } else {
         0.0
     }

@@ -25,30 +25,37 @@ const PCIE: [(&str, f64); 4] = [
 pub(super) struct Machine<'a> {
     /// The engine's name.
     pub(super) engine: &'a str,
+    /// The name of the first device.
+    pub(super) device: &'a str,
     /// The engine's constants that need no look-up.
     pub(super) constants: &'a EngineSpeed,
+    /// How the engine spreads layers.
+    pub(super) lay: Lay,
     /// Bytes per second of each device's memory; the harmonic mean of devices in a row.
     pub(super) bandwidth: f64,
     /// Operations per second of the kernel.
     pub(super) peak: f64,
     /// 16-bit operations per second.
     pub(super) peak16: f64,
-    /// Bytes per second of a link, one direction.
-    pub(super) link: f64,
+    /// Bytes per second of a link, one direction, where it is sourced.
+    pub(super) link: Option<f64>,
     /// Memory of the smallest device.
     pub(super) usable: Option<Bytes>,
-    /// Devices that share each layer.
-    pub(super) tensor: f64,
-    /// Replicas of the attention.
-    pub(super) data: f64,
-    /// Devices that layers pass one after another.
-    pub(super) row: f64,
     /// Constants for this device, class and kernel.
     pub(super) found: Constants,
     /// Whether some constant was measured on another device or class.
     pub(super) unseen: bool,
     /// What the figures rest on.
     pub(super) notes: Vec<String>,
+}
+
+/// How an engine spreads layers over devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lay {
+    /// One device after another, as llama.cpp does.
+    InARow,
+    /// As the split says.
+    Sharded,
 }
 
 /// Constants of the engine for one device, class and kernel.
@@ -86,36 +93,27 @@ impl<'a> Machine<'a> {
             kernel: kernel(load.format, &first.architecture),
         };
         let (found, exact) = look_up(constants, key)?;
-        let tensor = load.split.tensor.max(1);
-        let lay = engine.allocator == Allocator::LlamaCpp;
-        let row = if lay {
-            count(gpus.len()).div_ceil(tensor)
-        } else {
-            1
+        let lay = match engine.allocator {
+            Allocator::LlamaCpp => Lay::InARow,
+            Allocator::Vllm | Allocator::Sglang | Allocator::Transformers => Lay::Sharded,
         };
         let slowest = |kernel| slowest_peak(&gpus, kernel);
-        let unseen = !exact || load.split.pipeline > 1 && !lay;
         Ok(Self {
             engine: &engine.name,
+            device: &first.name,
             constants,
+            lay,
             bandwidth: bandwidth(&gpus),
             peak: slowest(key.kernel)?,
             peak16: slowest(Kernel::Fp16)?,
-            link: if tensor > 1 {
-                link(first)?
-            } else {
-                f64::INFINITY
-            },
+            link: link(first),
             usable: hardware
                 .smallest()
                 .and_then(|device| device.usable)
                 .map(|usable| usable.bytes),
-            tensor: float(tensor),
-            data: float(load.split.data.max(1)),
-            row: float(row),
             found,
-            unseen,
-            notes: notes(constants, unseen, (&first.architecture, &engine.name)),
+            unseen: !exact,
+            notes: notes(constants, !exact, (&first.architecture, &engine.name)),
         })
     }
 }
@@ -231,17 +229,15 @@ fn peak_of(peak: &Peak, kernel: Kernel) -> Option<u64> {
     }
 }
 
-fn link(gpu: &Gpu) -> Result<f64, String> {
-    let unknown = || format!("{} has no sourced link for tensor parallelism", gpu.name);
-    let link = gpu.link.as_ref().ok_or_else(unknown)?;
+fn link(gpu: &Gpu) -> Option<f64> {
+    let link = gpu.link.as_ref()?;
     if let Some(rate) = link.nvlink_bytes_per_second {
-        return Ok(float(rate));
+        return Some(float(rate));
     }
-    let generation = link.pcie.as_deref().ok_or_else(unknown)?;
+    let generation = link.pcie.as_deref()?;
     PCIE.iter()
         .find(|(name, _)| *name == generation)
         .map(|(_, rate)| *rate)
-        .ok_or_else(unknown)
 }
 
 fn notes(

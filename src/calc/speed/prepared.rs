@@ -1,0 +1,138 @@
+//! A model, format, engine and kind of device, prepared for many splits and workloads.
+
+use super::machine::Machine;
+use super::places::{Places, Unknown};
+use super::volume::Volume;
+use super::workload::{Range, Speed, Times, View, Workload};
+use super::{decode, prefill, served};
+use crate::calc::load::{Load, Split};
+use crate::catalog::Basis;
+use crate::catalog::engine_speed::Spread;
+use crate::units::float;
+
+/// Everything of a question that neither the split nor the workload changes.
+///
+/// Made once for a model, format, cache format, engine and kind of device, it answers in well under a microsecond.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    machine: Machine<'a>,
+    volume: Volume,
+    basis: Basis,
+}
+
+impl<'a> Prepared<'a> {
+    /// Prepares the question of `load`; its split, context and number of sequences do not matter.
+    ///
+    /// # Errors
+    /// When the speed of such a question cannot be said: the reason.
+    pub fn of(load: &Load<'a>) -> Result<Self, String> {
+        Ok(Self {
+            machine: Machine::of(load)?,
+            volume: Volume::of(load)?,
+            basis: load.model.basis.and(Basis::Modelled),
+        })
+    }
+
+    /// The times of `workload` when the model lies on so many devices by that split.
+    ///
+    /// # Errors
+    /// When this split or workload has no figure.
+    pub fn times(
+        &self,
+        (split, devices): (Split, u64),
+        workload: &Workload,
+    ) -> Result<Times, Unknown> {
+        let places = Places::of(&self.machine, split, devices)?;
+        if workload.speculative {
+            return Err(Unknown::Speculative);
+        }
+        let run = Run {
+            machine: &self.machine,
+            volume: &self.volume,
+            places,
+            workload,
+        };
+        match workload.view {
+            View::Static => Ok(lone(&run)),
+            View::Served { concurrency } => served::times(&run, concurrency),
+        }
+    }
+
+    /// The same with ranges and notes; no figures and the reason where there are none.
+    #[must_use]
+    pub fn speed(&self, at: (Split, u64), workload: &Workload) -> Speed {
+        let answer = self
+            .times(at, workload)
+            .and_then(|times| Ok((times, self.spread(at.0, workload)?)));
+        let (times, spread) = match answer {
+            Ok(answer) => answer,
+            Err(unknown) => return Speed::unknown(self.basis, self.reason(unknown)),
+        };
+        Speed {
+            time_to_first_token: Range::of(times.first_token, spread.first_token),
+            time_per_output_token: Range::of(times.output_token, spread.output_token),
+            throughput: Range::of(times.throughput, spread.throughput),
+            bound: Some(times.bound),
+            basis: self.basis,
+            notes: self.machine.notes.clone(),
+        }
+    }
+
+    /// The reason in words.
+    #[must_use]
+    pub fn reason(&self, unknown: Unknown) -> String {
+        let (engine, device) = (self.machine.engine, self.machine.device);
+        match unknown {
+            Unknown::Link => format!("{device} has no sourced link for tensor parallelism"),
+            Unknown::Memory => format!("the memory of {device} is not known"),
+            Unknown::ClosedLoop => format!("no closed loop of {engine} was measured"),
+            Unknown::Speculative => "no speculative run of such a model was measured".to_owned(),
+        }
+    }
+
+    fn spread(&self, split: Split, workload: &Workload) -> Result<Spread, Unknown> {
+        let ranges = &self.machine.constants.ranges;
+        let seen = match workload.view {
+            View::Static => ranges.lone,
+            View::Served { .. } => ranges.served.ok_or(Unknown::ClosedLoop)?,
+        };
+        if self.machine.unseen || split.pipeline > 1 {
+            Ok(wider(seen, ranges.unseen))
+        } else {
+            Ok(seen)
+        }
+    }
+}
+
+/// One workload on placed devices.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run<'r> {
+    pub(super) machine: &'r Machine<'r>,
+    pub(super) volume: &'r Volume,
+    pub(super) places: Places,
+    pub(super) workload: &'r Workload,
+}
+
+fn lone(run: &Run<'_>) -> Times {
+    let sequences = float(run.workload.sequences.max(1));
+    let step = decode::step(run, sequences);
+    let first = prefill::seconds(run, sequences) + run.machine.constants.prefill_seconds;
+    let output = float(run.workload.output);
+    let token = step.total();
+    Times {
+        first_token: first,
+        output_token: token,
+        throughput: sequences * output / (first + (output - 1.0).max(0.0) * token),
+        bound: step.bound(),
+    }
+}
+
+/// A range that holds both.
+fn wider(one: Spread, other: Spread) -> Spread {
+    let both = |a: [f64; 2], b: [f64; 2]| [a[0].min(b[0]), a[1].max(b[1])];
+    Spread {
+        first_token: both(one.first_token, other.first_token),
+        output_token: both(one.output_token, other.output_token),
+        throughput: both(one.throughput, other.throughput),
+    }
+}
