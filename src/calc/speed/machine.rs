@@ -27,6 +27,8 @@ pub(super) struct Machine<'a> {
     pub(super) engine: &'a str,
     /// The name of the first device.
     pub(super) device: &'a str,
+    /// The ids of both.
+    pub(super) ids: (&'a str, &'a str),
     /// The engine's constants that need no look-up.
     pub(super) constants: &'a EngineSpeed,
     /// How the engine spreads layers.
@@ -101,6 +103,7 @@ impl<'a> Machine<'a> {
         Ok(Self {
             engine: &engine.name,
             device: &first.name,
+            ids: (&engine.id, &first.id),
             constants,
             lay,
             bandwidth: bandwidth(&gpus),

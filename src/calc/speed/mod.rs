@@ -15,6 +15,7 @@ mod volume;
 mod workload;
 
 use super::load::Load;
+use crate::catalog::Calibration;
 use crate::units::count;
 
 pub use places::Unknown;
@@ -24,11 +25,20 @@ pub use workload::{Bound, Range, Routing, Speed, Times, View, Workload};
 /// How fast the model of `load` answers `workload`.
 #[must_use]
 pub fn speed(load: &Load<'_>, workload: &Workload) -> Speed {
+    calibrated(load, workload, &[])
+}
+
+/// The same, scaled by the most particular of `calibrations` that fits.
+#[must_use]
+pub fn calibrated(load: &Load<'_>, workload: &Workload, calibrations: &[Calibration]) -> Speed {
     let devices = load
         .hardware
         .map_or(0, |hardware| count(hardware.devices.len()));
     match Prepared::of(load) {
-        Ok(prepared) => prepared.speed((load.split, devices), workload),
+        Ok(prepared) => {
+            let prepared = prepared.calibrated((load, devices), calibrations);
+            prepared.speed((load.split, devices), workload)
+        }
         Err(reason) => Speed::unknown(load.model.basis, reason),
     }
 }

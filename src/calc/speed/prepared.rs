@@ -6,9 +6,20 @@ use super::volume::Volume;
 use super::workload::{Range, Speed, Times, View, Workload};
 use super::{decode, prefill, served};
 use crate::calc::load::{Load, Split};
-use crate::catalog::Basis;
+use crate::catalog::calibration::{Place, closest};
 use crate::catalog::engine_speed::Spread;
+use crate::catalog::{Basis, Calibration};
 use crate::units::float;
+
+/// How far repeats of one measurement lie apart, 10th to 90th percentile.
+///
+/// Source: repeats among the published closed loops differ by 5 to 9% (output token) and 11 to 22% (first
+/// token) at the 90th percentile; the wider of each.
+const REPEATS: Spread = Spread {
+    first_token: [0.82, 1.22],
+    output_token: [0.92, 1.09],
+    throughput: [0.92, 1.09],
+};
 
 /// Everything of a question that neither the split nor the workload changes.
 ///
@@ -18,6 +29,16 @@ pub struct Prepared<'a> {
     machine: Machine<'a>,
     volume: Volume,
     basis: Basis,
+    scale: Option<Scale>,
+}
+
+/// What measurements on this machine say of the figures.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    first_token: f64,
+    output_token: f64,
+    /// Measured over scaled; none where another model was measured, which leaves the engine's own range.
+    spread: Option<Spread>,
 }
 
 impl<'a> Prepared<'a> {
@@ -30,7 +51,34 @@ impl<'a> Prepared<'a> {
             machine: Machine::of(load)?,
             volume: Volume::of(load)?,
             basis: load.model.basis.and(Basis::Modelled),
+            scale: None,
         })
+    }
+
+    /// The same, scaled by the most particular of `calibrations` for that model on so many devices.
+    #[must_use]
+    pub fn calibrated(
+        mut self,
+        (load, devices): (&Load<'_>, u64),
+        calibrations: &[Calibration],
+    ) -> Self {
+        let (engine, gpu) = self.machine.ids;
+        let place = Place {
+            engine,
+            gpu,
+            model: &load.model.id,
+            format: &load.format.id,
+            devices,
+        };
+        if let Some(calibration) = closest(calibrations, place) {
+            self.scale = Some(Scale::of(calibration));
+            self.basis = load.model.basis.and(Basis::Measured);
+            self.machine.notes = vec![format!(
+                "scaled by `{}`: {} measurements of {}, {}",
+                calibration.id, calibration.rows, calibration.date, calibration.source
+            )];
+        }
+        self
     }
 
     /// The times of `workload` when the model lies on so many devices by that split.
@@ -52,10 +100,11 @@ impl<'a> Prepared<'a> {
             places,
             workload,
         };
-        match workload.view {
-            View::Static => Ok(lone(&run)),
-            View::Served { concurrency } => served::times(&run, concurrency),
-        }
+        let times = match workload.view {
+            View::Static => lone(&run),
+            View::Served { concurrency } => served::times(&run, concurrency)?,
+        };
+        Ok(self.scale.map_or(times, |scale| scale.on(times, workload)))
     }
 
     /// The same with ranges and notes; no figures and the reason where there are none.
@@ -96,10 +145,44 @@ impl<'a> Prepared<'a> {
             View::Static => ranges.lone,
             View::Served { .. } => ranges.served.ok_or(Unknown::ClosedLoop)?,
         };
-        if self.machine.unseen || split.pipeline > 1 {
+        if let Some(spread) = self.scale.and_then(|scale| scale.spread) {
+            return Ok(spread);
+        }
+        if self.scale.is_none() && self.machine.unseen || split.pipeline > 1 {
             Ok(wider(seen, ranges.unseen))
         } else {
             Ok(seen)
+        }
+    }
+}
+
+impl Scale {
+    fn of(calibration: &Calibration) -> Self {
+        let output_token = calibration.output_token_range;
+        let turned = output_token.map(|[low, high]| [1.0 / high, 1.0 / low]);
+        let spread = Spread {
+            first_token: calibration.first_token_range.unwrap_or(REPEATS.first_token),
+            output_token: output_token.unwrap_or(REPEATS.output_token),
+            throughput: turned.unwrap_or(REPEATS.throughput),
+        };
+        Self {
+            first_token: calibration.first_token_scale,
+            output_token: calibration.output_token_scale,
+            spread: calibration.model.as_ref().map(|_| spread),
+        }
+    }
+
+    fn on(self, times: Times, workload: &Workload) -> Times {
+        let after = (float(workload.output) - 1.0).max(0.0);
+        let turn = |first: f64, token: f64| first + after * token;
+        let first_token = times.first_token * self.first_token;
+        let output_token = times.output_token * self.output_token;
+        let faster = turn(times.first_token, times.output_token) / turn(first_token, output_token);
+        Times {
+            first_token,
+            output_token,
+            throughput: times.throughput * faster,
+            bound: times.bound,
         }
     }
 }
