@@ -36,7 +36,11 @@ fn this(catalog: &Catalog) -> Result<Hardware> {
         .transpose()?
         .unwrap_or_default();
     if !devices.is_empty() {
-        return Ok(Hardware { devices, host });
+        return Ok(Hardware {
+            devices,
+            host,
+            host_bandwidth: None,
+        });
     }
     let Some(memory) = host else {
         bail!("cannot read this machine's memory; name the hardware (--vram GB or --gpu NAME)");
@@ -45,6 +49,7 @@ fn this(catalog: &Catalog) -> Result<Hardware> {
     Ok(Hardware {
         devices,
         host: Some(memory),
+        host_bandwidth: None,
     })
 }
 

@@ -82,6 +82,7 @@ fn named(
     Ok(Hardware {
         devices,
         host: None,
+        host_bandwidth: None,
     })
 }
 

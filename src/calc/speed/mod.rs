@@ -19,7 +19,7 @@ use crate::catalog::Calibration;
 use crate::units::count;
 
 pub use places::Unknown;
-pub use prepared::Prepared;
+pub use prepared::{Prepared, Refitted};
 pub use workload::{Bound, Range, Routing, Speed, Times, View, Workload};
 
 /// How fast the model of `load` answers `workload`.

@@ -1,13 +1,13 @@
 //! A model, format, engine and kind of device, prepared for many splits and workloads.
 
-use super::machine::Machine;
+use super::machine::{Constants, Machine};
 use super::places::{Places, Unknown};
 use super::volume::Volume;
 use super::workload::{Range, Speed, Times, View, Workload};
 use super::{decode, prefill, served};
 use crate::calc::load::{Load, Split};
 use crate::catalog::calibration::{Place, closest};
-use crate::catalog::engine_speed::Spread;
+use crate::catalog::engine_speed::{EngineSpeed, Kernel, ModelClass, Spread};
 use crate::catalog::{Basis, Calibration};
 use crate::units::float;
 
@@ -30,6 +30,7 @@ pub struct Prepared<'a> {
     volume: Volume,
     basis: Basis,
     scale: Option<Scale>,
+    notes: Vec<String>,
 }
 
 /// What measurements on this machine say of the figures.
@@ -47,12 +48,49 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// When the speed of such a question cannot be said: the reason.
     pub fn of(load: &Load<'a>) -> Result<Self, String> {
+        let machine = Machine::of(load)?;
+        let mut notes = vec![format!("constants: {}", machine.constants.source)];
+        if machine.unseen {
+            notes.push(format!(
+                "{} was not measured with this kind of model and format on {}; the range is that of devices and models left out of the fit",
+                machine.engine, machine.key.architecture
+            ));
+        }
         Ok(Self {
-            machine: Machine::of(load)?,
+            machine,
             volume: Volume::of(load)?,
             basis: load.model.basis.and(Basis::Modelled),
             scale: None,
+            notes,
         })
+    }
+
+    /// The same with other constants of the engine, for fitting them.
+    ///
+    /// None when they say nothing of such a model on such a device.
+    #[must_use]
+    pub fn refitted<'b>(
+        &'b self,
+        constants: &'b EngineSpeed,
+        at: (Split, u64),
+    ) -> Option<Refitted<'b>> {
+        let machine = Machine {
+            constants,
+            found: Constants::of(constants, self.machine.key)?,
+            ..self.machine
+        };
+        Some(Refitted {
+            places: Places::of(&machine, at.0, at.1).ok()?,
+            machine,
+            volume: &self.volume,
+        })
+    }
+
+    /// Architecture, class of model and kernel that the constants are looked up for.
+    #[must_use]
+    pub fn key(&self) -> (&str, ModelClass, Kernel) {
+        let key = self.machine.key;
+        (key.architecture, key.class, key.kernel)
     }
 
     /// The same, scaled by the most particular of `calibrations` for that model on so many devices.
@@ -73,7 +111,7 @@ impl<'a> Prepared<'a> {
         if let Some(calibration) = closest(calibrations, place) {
             self.scale = Some(Scale::of(calibration));
             self.basis = load.model.basis.and(Basis::Measured);
-            self.machine.notes = vec![format!(
+            self.notes = vec![format!(
                 "scaled by `{}`: {} measurements of {}, {}",
                 calibration.id, calibration.rows, calibration.date, calibration.source
             )];
@@ -90,20 +128,13 @@ impl<'a> Prepared<'a> {
         (split, devices): (Split, u64),
         workload: &Workload,
     ) -> Result<Times, Unknown> {
-        let places = Places::of(&self.machine, split, devices)?;
-        if workload.speculative {
-            return Err(Unknown::Speculative);
-        }
         let run = Run {
             machine: &self.machine,
             volume: &self.volume,
-            places,
+            places: Places::of(&self.machine, split, devices)?,
             workload,
         };
-        let times = match workload.view {
-            View::Static => lone(&run),
-            View::Served { concurrency } => served::times(&run, concurrency)?,
-        };
+        let times = run.times()?;
         Ok(self.scale.map_or(times, |scale| scale.on(times, workload)))
     }
 
@@ -123,7 +154,7 @@ impl<'a> Prepared<'a> {
             throughput: Range::of(times.throughput, spread.throughput),
             bound: Some(times.bound),
             basis: self.basis,
-            notes: self.machine.notes.clone(),
+            notes: self.notes.clone(),
         }
     }
 
@@ -135,12 +166,14 @@ impl<'a> Prepared<'a> {
             Unknown::Link => format!("{device} has no sourced link for tensor parallelism"),
             Unknown::Memory => format!("the memory of {device} is not known"),
             Unknown::ClosedLoop => format!("no closed loop of {engine} was measured"),
+            Unknown::Host => "the bandwidth of the host's memory is not known".to_owned(),
             Unknown::Speculative => "no speculative run of such a model was measured".to_owned(),
         }
     }
 
     fn spread(&self, split: Split, workload: &Workload) -> Result<Spread, Unknown> {
-        let ranges = &self.machine.constants.ranges;
+        let (constants, host) = (self.machine.constants, self.machine.host);
+        let ranges = &constants.ranges;
         let seen = match workload.view {
             View::Static => ranges.lone,
             View::Served { .. } => ranges.served.ok_or(Unknown::ClosedLoop)?,
@@ -148,11 +181,26 @@ impl<'a> Prepared<'a> {
         if let Some(spread) = self.scale.and_then(|scale| scale.spread) {
             return Ok(spread);
         }
-        if self.scale.is_none() && self.machine.unseen || split.pipeline > 1 {
-            Ok(wider(seen, ranges.unseen))
+        let unseen = self.scale.is_none() && self.machine.unseen
+            || split.pipeline > 1
+            || split.data > 1
+            || self.machine.slower > 1.0;
+        let mut spread = if unseen {
+            wider(seen, ranges.unseen)
         } else {
-            Ok(seen)
+            seen
+        };
+        if workload.speculative
+            && let Some(measured) = &constants.speculative
+        {
+            spread = spread.over(measured.range);
         }
+        if (host.layers > 0.0 || workload.experts_on_host)
+            && let Some(measured) = &constants.host
+        {
+            spread = spread.over(measured.range);
+        }
+        Ok(spread)
     }
 }
 
@@ -196,17 +244,84 @@ pub(super) struct Run<'r> {
     pub(super) workload: &'r Workload,
 }
 
-fn lone(run: &Run<'_>) -> Times {
-    let sequences = float(run.workload.sequences.max(1));
-    let step = decode::step(run, sequences);
-    let first = prefill::seconds(run, sequences) + run.machine.constants.prefill_seconds;
-    let output = float(run.workload.output);
-    let token = step.total();
-    Times {
-        first_token: first,
-        output_token: token,
-        throughput: sequences * output / (first + (output - 1.0).max(0.0) * token),
-        bound: step.bound(),
+impl Run<'_> {
+    fn times(&self) -> Result<Times, Unknown> {
+        if self.workload.experts_on_host && self.machine.host.rate.is_none() {
+            return Err(Unknown::Host);
+        }
+        match self.workload.view {
+            View::Static => self.alone(),
+            View::Served { concurrency } => served::times(self, concurrency),
+        }
+    }
+
+    /// One batch, all at once.
+    fn alone(&self) -> Result<Times, Unknown> {
+        let sequences = float(self.workload.sequences.max(1));
+        let step = decode::step(self, sequences);
+        let fixed = self.machine.constants.prefill_seconds;
+        let first = prefill::prompts(self, sequences).map(|prompt| prompt.total() + fixed);
+        let output = float(self.workload.output);
+        let token = step.total() / drafted(self, sequences)?;
+        let turn = first.map(|first| first + (output - 1.0).max(0.0) * token);
+        Ok(Times {
+            first_token: first.unwrap_or(f64::NAN),
+            output_token: token,
+            throughput: turn.map_or(f64::NAN, |turn| sequences * output / turn),
+            bound: step.bound(),
+        })
+    }
+}
+
+/// How many times shorter the time per token is for guessing ahead: less so the more sequences there are.
+pub(super) fn drafted(run: &Run<'_>, sequences: f64) -> Result<f64, Unknown> {
+    if !run.workload.speculative {
+        return Ok(1.0);
+    }
+    let measured = run
+        .machine
+        .constants
+        .speculative
+        .as_ref()
+        .filter(|_| run.volume.drafts)
+        .ok_or(Unknown::Speculative)?;
+    let way = (sequences / measured.few).ln() / (measured.many / measured.few).ln();
+    Ok(measured.alone + (measured.loaded - measured.alone) * way.clamp(0.0, 1.0))
+}
+
+/// A prepared question with other constants, for one split.
+#[derive(Debug)]
+pub struct Refitted<'r> {
+    machine: Machine<'r>,
+    volume: &'r Volume,
+    places: Places,
+}
+
+impl Refitted<'_> {
+    /// The times of `workload`.
+    ///
+    /// # Errors
+    /// When it has no figure.
+    pub fn times(&self, workload: &Workload) -> Result<Times, Unknown> {
+        let run = Run {
+            machine: &self.machine,
+            volume: self.volume,
+            places: self.places,
+            workload,
+        };
+        run.times()
+    }
+}
+
+impl Spread {
+    /// Times stretched or shortened further by so much.
+    fn over(self, [low, high]: [f64; 2]) -> Self {
+        let times = |range: [f64; 2]| [range[0] * low, range[1] * high];
+        Self {
+            first_token: self.first_token,
+            output_token: times(self.output_token),
+            throughput: [self.throughput[0] / high, self.throughput[1] / low],
+        }
     }
 }
 

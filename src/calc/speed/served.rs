@@ -10,28 +10,33 @@ use crate::units::float;
 const POOL_SHARE: f64 = 0.95;
 /// Bytes of activations and libraries beside them.
 const RESERVE: f64 = 1e9;
-/// How much the prompts of others delay one's own, with the square root of the clients.
-///
-/// Fixed by choice, with the engine's other constants fitted around it.
-const CROWDING: f64 = 0.05;
+/// The largest share of time that prompts take before the closed form ends.
+const BUSIEST: f64 = 0.95;
 
 /// Times of one request among `concurrency` clients.
+///
+/// Prompts of the others stretch the time between tokens; a request waits for prompts in front by the share of
+/// time that prompts take (as in an M/D/1 queue) and for some steps of the running batch; what the cache
+/// cannot hold waits for its turn (Little's law).
 pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     let constants = run.machine.constants;
     let queue = constants.queue.as_ref().ok_or(Unknown::ClosedLoop)?;
     let clients = float(concurrency.max(1));
     let output = float(run.workload.output);
     let batch = clients.min(held(run)?);
-    let prompt = prefill::seconds(run, 1.0);
+    let prompt = prefill::prompts(run, 1.0).ok_or(Unknown::Host)?;
     let step = decode::step(run, batch);
-    let token = step.total() + queue.interference * (batch - 1.0) * prompt / output.max(1.0);
-    let answered = |others: f64| {
-        queue.base_seconds + queue.prefills * prompt * (1.0 + CROWDING * others.sqrt())
-    };
-    // What the cache cannot hold waits for its turn (Little's law).
+    let decoding = step.total() / super::prepared::drafted(run, batch)?;
+    let others = (batch - 1.0).max(0.0) * prompt.work;
+    let token = decoding + queue.interference * others / output.max(1.0);
+    let turn = queue.base_seconds + prompt.total() + output * token;
+    let busy = (others / turn).min(BUSIEST);
+    let admitted = queue.base_seconds
+        + prompt.total() * (queue.prefills + queue.crowding * busy / (1.0 - busy))
+        + queue.steps * step.total();
     let turns = (clients / batch - 1.0).max(0.0);
-    let turn = answered(clients - 1.0) + output * token;
-    let first = answered(batch - 1.0) + constants.prefill_seconds + queue.wait * turns * turn;
+    let first =
+        admitted + constants.prefill_seconds + queue.wait * turns * (admitted + output * token);
     Ok(Times {
         first_token: first,
         output_token: token,
@@ -44,10 +49,11 @@ pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
 fn held(run: &Run<'_>) -> Result<f64, Unknown> {
     let (volume, places, workload) = (run.volume, &run.places, run.workload);
     let usable = run.machine.usable.ok_or(Unknown::Memory)?.as_f64();
-    let weights =
-        (volume.common + volume.unread) / places.tensor + volume.experts / places.sharing();
+    let weights = ((volume.common + volume.unread) / places.tensor
+        + volume.experts / places.sharing())
+        / places.row;
     let free = usable * POOL_SHARE - weights - RESERVE;
     let length = float(workload.cached) + float(workload.input) + float(workload.output);
     let each = volume.cache.held(length, places.tensor);
-    Ok((free / each * places.data).max(1.0))
+    Ok((free / each * places.row * places.data).max(1.0))
 }

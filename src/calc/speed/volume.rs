@@ -33,6 +33,8 @@ pub(super) struct Volume {
     pub(super) used: f64,
     /// The shape.
     pub(super) shape: Shape,
+    /// Whether the checkpoint has draft layers like those that were measured: V3's and R1's.
+    pub(super) drafts: bool,
     /// The cache of one sequence.
     pub(super) cache: Cache,
     /// What attention computes.
@@ -61,10 +63,12 @@ impl Volume {
             routed: float(routed.max(1)),
             used: float(used),
             shape: shape.clone(),
+            drafts: false,
             cache: Cache::of(shape, load.kv),
             attention: AttentionWork::of(shape),
         };
         volume.count_weights();
+        volume.drafts &= matches!(shape.attention, Attention::Latent { indexer: None, .. });
         match &load.format.storage {
             Storage::Gguf { mix } => volume.read_gguf(mix)?,
             Storage::Plain {} | Storage::Scaled(_) | Storage::Native {} => volume.read(load)?,
@@ -78,6 +82,7 @@ impl Volume {
             let active = active_copies(&self.shape, &tensor);
             let weights = (tensor.each() * active).as_f64() * float(count(tensor.layers.len()));
             let is_embedding = tensor.role == Role::Embedding;
+            self.drafts |= tensor.section == Section::Draft;
             if tensor.section != Section::Main || is_embedding && !tied {
                 continue;
             }

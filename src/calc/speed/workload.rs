@@ -19,6 +19,8 @@ pub struct Workload {
     pub routing: Routing,
     /// Whether the model's own draft layers guess tokens ahead.
     pub speculative: bool,
+    /// Whether routed experts lie in the host's memory and are computed there.
+    pub experts_on_host: bool,
 }
 
 impl Workload {
@@ -33,6 +35,7 @@ impl Workload {
             view: View::Static,
             routing: Routing::Independent,
             speculative: false,
+            experts_on_host: false,
         }
     }
 }
