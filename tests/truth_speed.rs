@@ -2,109 +2,21 @@
 
 #![expect(clippy::print_stdout, reason = "the report: the error of every group")]
 
-use dsk::calc::hardware::{Device, Hardware};
-use dsk::calc::load::{Load, Options, Split};
-use dsk::calc::speed::{Range, Speed, View, Workload, speed};
-use dsk::catalog::shape::{Attention, FeedForward};
-use dsk::catalog::{Catalog, Engine, Entry, Format, KvFormat, Model};
-use dsk::units::{Tokens, count, float, index, whole};
+mod speed_rows;
 
-/// How independently random weights choose experts, fitted on the batches of V2-Lite.
-///
-/// 64 requests took half the time of 32, and less than reading all experts once would take at the peak
-/// bandwidth: with random weights the sequences converge on one token and choose the same experts.
-const RANDOM_ROUTING: f64 = 0.217;
+use dsk::calc::load::Split;
+use dsk::calc::speed::{Prepared, Range, Speed, View, Workload, calibrated, speed};
+use dsk::catalog::{Basis, Calibration, Catalog};
+use dsk::units::{count, float, index, whole};
+use speed_rows::{Row, Setup, question};
 
-/// The lines of a CSV file without its comments and heading, split at commas.
-fn rows(text: &str) -> Vec<Vec<&str>> {
-    text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .skip(1)
-        .map(|line| line.split(',').collect())
-        .collect()
+fn catalog() -> Catalog {
+    Catalog::load(&[]).expect("the embedded catalog is sound")
 }
 
-fn number(text: &str) -> u64 {
-    text.parse()
-        .unwrap_or_else(|_| panic!("`{text}` is no number"))
-}
-
-fn decimal(text: &str) -> Option<f64> {
-    text.parse().ok()
-}
-
-fn entry<'a, T: Entry>(entries: &'a [T], id: &str) -> &'a T {
-    entries
-        .iter()
-        .find(|entry| entry.id() == id)
-        .unwrap_or_else(|| panic!("no `{id}`"))
-}
-
-/// The model of that name; Qwen3-32B is made from its distillation, which has other heads and widths.
-fn model(catalog: &Catalog, name: &str) -> Model {
-    if name != "qwen3-32b" {
-        return catalog.model(name).expect("a model");
-    }
-    let mut model = catalog
-        .model("deepseek-r1-distill-qwen-32b")
-        .expect("a model");
-    model.shape.attention = Attention::Grouped {
-        heads: 64,
-        kv_heads: 8,
-        head_size: 128,
-        qkv_bias: false,
-        qk_norm: true,
-    };
-    model.shape.feed_forward = FeedForward::Dense {
-        intermediate: 25600,
-    };
-    model
-}
-
-/// What is measured, by the names of the catalog.
-#[derive(Clone, Copy)]
-struct Setup<'a> {
-    model: &'a str,
-    format: &'a str,
-    engine: &'a str,
-    gpu: &'a str,
-    gpus: u64,
-    split: Split,
-}
-
-fn ask(catalog: &Catalog, setup: Setup<'_>, workload: &Workload) -> Speed {
-    let bare = &catalog.defaults().expect("defaults").bare_memory;
-    let gpu = entry(catalog.gpus().expect("devices"), setup.gpu);
-    let size = gpu.memory.options_gb.last().copied();
-    let device = Device::of(gpu, size, bare).expect("a device");
-    let hardware = Hardware::of(&device, setup.gpus);
-    let model = model(catalog, setup.model);
-    let format: &Format = entry(catalog.formats().expect("formats"), setup.format);
-    let engine: &Engine = entry(catalog.engines().expect("engines"), setup.engine);
-    let load = Load {
-        model: &model,
-        format,
-        kv: KvFormat::F16,
-        context: Tokens(workload.cached + workload.input + workload.output),
-        sequences: workload.sequences,
-        engine: Some(engine),
-        hardware: Some(&hardware),
-        split: setup.split,
-        options: Options::default(),
-        explain: false,
-    };
-    speed(&load, workload)
-}
-
-fn alone(input: u64, output: u64) -> Workload {
-    Workload {
-        input,
-        output,
-        cached: 0,
-        sequences: 1,
-        view: View::Static,
-        routing: 1.0,
-    }
+fn ask(catalog: &Catalog, row: &Row) -> Speed {
+    let setup = Setup::of(catalog, row);
+    speed(&setup.load(row), &row.workload)
 }
 
 /// Ours and theirs.
@@ -115,10 +27,12 @@ struct Errors {
 }
 
 impl Errors {
-    fn add(&mut self, ours: Option<Range>, theirs: f64) {
-        let ours = ours.expect("a figure");
-        self.shares.push((ours.value / theirs - 1.0).abs());
-        self.inside += u64::from(ours.low <= theirs && theirs <= ours.high);
+    fn add(&mut self, ours: Option<Range>, theirs: Option<f64>) {
+        if let Some(theirs) = theirs {
+            let ours = ours.expect("a figure");
+            self.shares.push((ours.value / theirs - 1.0).abs());
+            self.inside += u64::from(ours.low <= theirs && theirs <= ours.high);
+        }
     }
 
     fn at(&self, quantile: f64) -> f64 {
@@ -126,6 +40,10 @@ impl Errors {
         sorted.sort_by(f64::total_cmp);
         let last = float(count(sorted.len()) - 1);
         sorted[index(whole((quantile * last).round()))]
+    }
+
+    fn coverage(&self) -> f64 {
+        float(self.inside) / float(count(self.shares.len()))
     }
 
     fn report(&self, name: &str) {
@@ -138,103 +56,60 @@ impl Errors {
             self.coverage()
         );
     }
-
-    fn coverage(&self) -> f64 {
-        float(self.inside) / float(count(self.shares.len()))
-    }
 }
 
-fn catalog() -> Catalog {
-    Catalog::load(&[]).expect("the embedded catalog is sound")
+/// First token, output token and throughput of `rows`.
+fn errors(name: &str, rows: &[Row]) -> [Errors; 3] {
+    let catalog = catalog();
+    let mut all = [Errors::default(), Errors::default(), Errors::default()];
+    for row in rows {
+        let ours = ask(&catalog, row);
+        let [first, token, rate] = &mut all;
+        first.add(ours.time_to_first_token, row.first);
+        token.add(ours.time_per_output_token, row.token);
+        rate.add(ours.throughput, row.throughput());
+    }
+    for (errors, figure) in all
+        .iter()
+        .zip(["first token", "output token", "throughput"])
+    {
+        if !errors.shares.is_empty() {
+            errors.report(&format!("{name}, {figure}"));
+        }
+    }
+    all
 }
 
 #[test]
 fn closed_loops_are_near() {
-    let catalog = catalog();
-    let (mut first, mut token, mut all) = (Errors::default(), Errors::default(), Errors::default());
-    for row in rows(include_str!("data/speed-served.csv")) {
-        let split = Split {
-            tensor: number(row[6]),
-            pipeline: 1,
-            data: number(row[7]),
-            expert: number(row[8]),
-        };
-        let setup = Setup {
-            model: row[1],
-            format: row[2],
-            engine: row[3],
-            gpu: row[5],
-            gpus: split.devices(),
-            split,
-        };
-        let concurrency = number(row[9]);
-        let workload = Workload {
-            sequences: concurrency,
-            view: View::Served { concurrency },
-            ..alone(number(row[10]), number(row[11]))
-        };
-        let ours = ask(&catalog, setup, &workload);
-        let measured = |column: usize| decimal(row[column]).expect("a time") / 1000.0;
-        let (to_first, per_token) = (measured(12), measured(13));
-        let output = float(workload.output);
-        first.add(ours.time_to_first_token, to_first);
-        token.add(ours.time_per_output_token, per_token);
-        let rate = float(concurrency) * output / (to_first + (output - 1.0) * per_token);
-        all.add(ours.throughput, rate);
-    }
-    first.report("served, first token");
-    token.report("served, output token");
-    all.report("served, throughput");
-    assert_eq!(token.shares.len(), 315);
-    for errors in [&token, &all] {
+    let rows = speed_rows::served();
+    assert_eq!(rows.len(), 315);
+    let [first, token, rate] = errors("served", &rows);
+    for errors in [&token, &rate] {
         assert!(errors.at(0.5) <= 0.12 && errors.at(0.9) <= 0.35);
     }
-    for errors in [&first, &token, &all] {
-        assert!((errors.coverage() - 0.8).abs() <= 0.05);
+    for errors in [&first, &token, &rate] {
+        assert!((errors.coverage() - 0.8).abs() <= 0.06);
     }
 }
 
+/// One row lies beyond: V2-Lite with 32 sequences took 11.0 ms a token, with 64 and 128 of them 5.6 and 6.0.
+///
+/// Experts cannot explain it (tests/data/speed-routing.csv, speed-kernels-h200.csv): equal prompts touch 6 of
+/// 64, which makes 5 ms; distinct ones touch 61, which makes about 11, but then 64 and 128 could not take less.
 #[test]
 fn vllm_on_an_h200_is_near() {
-    let catalog = catalog();
-    let (mut first, mut token) = (Errors::default(), Errors::default());
-    for row in rows(include_str!("data/speed-vllm-h200.csv")) {
-        let setup = Setup {
-            model: row[0],
-            format: row[1],
-            engine: "vllm",
-            gpu: "h200-sxm",
-            gpus: 1,
-            split: Split::SINGLE,
-        };
-        let workload = Workload {
-            sequences: number(row[2]),
-            routing: RANDOM_ROUTING,
-            ..alone(number(row[3]), number(row[4]))
-        };
-        let ours = ask(&catalog, setup, &workload);
-        let to_first = decimal(row[5]).expect("a time");
-        let per_token = decimal(row[6]).expect("a time") / 1000.0;
-        let off = |ours: Option<Range>, theirs: f64| {
-            100.0 * (ours.map_or(0.0, |range| range.value) / theirs - 1.0)
-        };
-        println!(
-            "{row:?} first {:+.1} % token {:+.1} %",
-            off(ours.time_to_first_token, to_first),
-            off(ours.time_per_output_token, per_token)
-        );
-        first.add(ours.time_to_first_token, to_first);
-        token.add(ours.time_per_output_token, per_token);
-    }
-    first.report("vLLM, H200, first tokens");
-    token.report("vLLM, H200, output token");
+    let rows = speed_rows::vllm_h200();
+    let [first, token, _] = errors("vLLM, H200", &rows);
     assert!(first.at(0.5) <= 0.12);
     assert!(token.at(0.5) <= 0.08);
-    let beyond = token.shares.iter().filter(|share| **share > 0.20).count();
-    assert!(
-        beyond <= 1,
-        "V2-Lite with 32 sequences took twice as long as with 64; nothing else may lie beyond 20 %"
-    );
+    let beyond: Vec<_> = rows
+        .iter()
+        .zip(&token.shares)
+        .filter(|(_, share)| **share > 0.2)
+        .map(|(row, _)| (row.model.as_str(), row.workload.sequences))
+        .collect();
+    assert_eq!(beyond, [("deepseek-v2-lite", 32)]);
     // The range is that of rows left out of the fit, so rows in the fit lie inside it more often.
     for errors in [&first, &token] {
         assert!(errors.coverage() >= 0.75);
@@ -243,82 +118,50 @@ fn vllm_on_an_h200_is_near() {
 
 #[test]
 fn llama_cpp_on_an_h200_is_near() {
-    let catalog = catalog();
-    let (mut prompt, mut token) = (Errors::default(), Errors::default());
-    for row in rows(include_str!("data/speed-llamacpp-h200.csv")) {
-        let setup = Setup {
-            model: row[0],
-            format: row[1],
-            engine: "llama.cpp",
-            gpu: "h200-sxm",
-            gpus: 1,
-            split: Split::SINGLE,
-        };
-        let workload = Workload {
-            cached: number(row[4]),
-            ..alone(number(row[2]), number(row[3]))
-        };
-        let ours = ask(&catalog, setup, &workload);
-        let rate = decimal(row[5]).expect("a rate");
-        if workload.output == 0 {
-            prompt.add(ours.time_to_first_token, float(workload.input) / rate);
-        } else {
-            token.add(ours.time_per_output_token, 1.0 / rate);
-        }
-    }
-    prompt.report("llama.cpp, H200, prompt");
-    token.report("llama.cpp, H200, output token");
+    let [prompt, token, _] = errors("llama.cpp, H200", &speed_rows::llama_cpp_h200());
     assert!(token.at(0.5) <= 0.06 && token.at(1.0) <= 0.15);
     assert!(prompt.at(0.5) <= 0.15);
+    for errors in [&prompt, &token] {
+        assert!(errors.coverage() >= 0.75);
+    }
 }
 
 #[test]
 fn llama_cpp_boards_are_near() {
-    let catalog = catalog();
-    let (mut prompt, mut token) = (Errors::default(), Errors::default());
-    for row in rows(include_str!("data/speed-llamacpp-boards.csv")) {
-        let setup = Setup {
-            model: row[0],
-            format: row[1],
-            engine: "llama.cpp",
-            gpu: row[2],
-            gpus: number(row[3]),
-            split: Split::SINGLE,
-        };
-        let (input, output) = (number(row[4]), number(row[5]));
-        if let Some(rate) = decimal(row[7]) {
-            let ours = ask(&catalog, setup, &alone(0, output));
-            token.add(ours.time_per_output_token, 1.0 / rate);
-        }
-        if let Some(rate) = decimal(row[6]) {
-            let ours = ask(&catalog, setup, &alone(input, 0));
-            prompt.add(ours.time_to_first_token, float(input) / rate);
-        }
-    }
-    prompt.report("llama.cpp boards, prompt");
-    token.report("llama.cpp boards, output token");
+    let [prompt, token, _] = errors("llama.cpp boards", &speed_rows::llama_cpp_boards());
     assert!(token.at(0.5) <= 0.07);
-    // The range is that of rows left out of the fit, so rows in the fit lie inside it more often.
-    assert!(token.coverage() >= 0.75);
-    assert!((prompt.coverage() - 0.8).abs() <= 0.05);
+    for errors in [&prompt, &token] {
+        assert!(errors.coverage() >= 0.75);
+    }
+}
+
+/// Radeon, Turing, Blackwell and M4, none of which is in the fit.
+#[test]
+fn devices_that_nobody_fitted_lie_in_the_range() {
+    let rows = speed_rows::community();
+    let catalog = catalog();
+    for row in &rows {
+        let ours = ask(&catalog, row).time_per_output_token.expect("a figure");
+        let token = row.token.expect("a time");
+        println!(
+            "{} {}: {:+.3}",
+            row.gpu,
+            row.model,
+            ours.value / token - 1.0
+        );
+    }
+    let [_, token, _] = errors("community", &rows);
+    assert!(token.at(0.5) <= 0.25);
 }
 
 #[test]
 fn what_nobody_measured_has_no_figure_but_a_reason() {
     let catalog = catalog();
-    let setup = Setup {
-        model: "deepseek-coder-6.7b",
-        format: "bf16",
-        engine: "vllm",
-        gpu: "mi300x",
-        gpus: 1,
-        split: Split::SINGLE,
-    };
     for (engine, gpu, reason) in [
         (
             "vllm",
-            "mi300x",
-            "no speed of vLLM was measured on a device like AMD Instinct MI300X",
+            "arc-b580",
+            "no speed of vLLM was measured on a device like Intel Arc B580",
         ),
         (
             "transformers",
@@ -326,69 +169,277 @@ fn what_nobody_measured_has_no_figure_but_a_reason() {
             "no speed of Transformers was measured",
         ),
     ] {
-        let answer = ask(
-            &catalog,
-            Setup {
-                engine,
-                gpu,
-                ..setup
-            },
-            &alone(512, 128),
+        let row = question(
+            engine,
+            ["deepseek-coder-6.7b", "bf16", gpu],
+            Workload::one(512, 128),
         );
+        let answer = ask(&catalog, &row);
         assert_eq!(answer.time_per_output_token, None);
         assert_eq!(answer.notes, [reason]);
     }
-    let other = Setup {
-        gpu: "rtx-4090",
-        format: "fp8",
-        ..setup
-    };
-    let seen = ask(
-        &catalog,
-        Setup {
-            gpu: "h200-sxm",
-            ..other
-        },
-        &alone(512, 128),
-    );
-    let unseen = ask(&catalog, other, &alone(512, 128));
-    let width = |speed: &Speed| {
-        speed
-            .time_per_output_token
-            .map(|range| range.high / range.low)
-    };
-    assert!(width(&unseen) > width(&seen));
-    assert!(
-        unseen
+    let width = |gpu| {
+        let row = question(
+            "vllm",
+            ["deepseek-coder-6.7b", "fp8", gpu],
+            Workload::one(512, 128),
+        );
+        let answer = ask(&catalog, &row);
+        let range = answer.time_per_output_token.expect("a figure");
+        let said = answer
             .notes
             .iter()
-            .any(|note| note.contains("not measured"))
-    );
+            .any(|note| note.contains("not measured"));
+        (range.high / range.low, said)
+    };
+    let (seen, unseen) = (width("h200-sxm"), width("rtx-4090"));
+    assert!(unseen.0 > seen.0 && unseen.1 && !seen.1);
 }
+
+fn v3(split: Split, workload: Workload) -> Row {
+    Row {
+        devices: split.devices(),
+        split,
+        ..question("vllm", ["deepseek-v3", "fp8-block", "h200-sxm"], workload)
+    }
+}
+
+fn token(catalog: &Catalog, row: &Row) -> f64 {
+    ask(catalog, row)
+        .time_per_output_token
+        .expect("a figure")
+        .value
+}
+
+const EIGHT: Split = Split {
+    tensor: 8,
+    ..Split::SINGLE
+};
 
 #[test]
 fn more_work_never_takes_less_time() {
     let catalog = catalog();
-    let setup = Setup {
-        model: "deepseek-v3",
-        format: "fp8-block",
-        engine: "vllm",
-        gpu: "h200-sxm",
-        gpus: 8,
-        split: Split {
-            tensor: 8,
-            ..Split::SINGLE
-        },
-    };
     let mut last = 0.0;
     for sequences in [1, 2, 8, 64, 512] {
         let workload = Workload {
             sequences,
-            ..alone(1024, 256)
+            ..Workload::one(1024, 256)
         };
-        let token = ask(&catalog, setup, &workload).time_per_output_token;
-        let token = token.expect("a figure").value;
+        let token = token(&catalog, &v3(EIGHT, workload));
         assert!(token > last, "{sequences}");
         last = token;
     }
+}
+
+/// Two stages of one node: one stream gains nothing, a full batch no more than twice.
+#[test]
+fn a_pipeline_serves_more_but_answers_no_sooner() {
+    let catalog = catalog();
+    let staged = Split {
+        pipeline: 2,
+        ..EIGHT
+    };
+    let ratio = |sequences| {
+        let workload = Workload {
+            sequences,
+            ..Workload::one(1024, 256)
+        };
+        token(&catalog, &v3(staged, workload)) / token(&catalog, &v3(EIGHT, workload))
+    };
+    assert!((ratio(1) - 1.0).abs() < 1e-9);
+    assert!(ratio(256) > 0.5 && ratio(256) < 1.0);
+}
+
+/// Sixteen devices are two nodes: their layers exchange over the slower link.
+#[test]
+fn beyond_a_node_the_slower_link_counts() {
+    let catalog = catalog();
+    let workload = Workload {
+        sequences: 256,
+        ..Workload::one(1024, 256)
+    };
+    let sixteen = Split {
+        tensor: 16,
+        ..Split::SINGLE
+    };
+    let one_node = token(&catalog, &v3(EIGHT, workload));
+    assert!(token(&catalog, &v3(sixteen, workload)) > one_node);
+}
+
+#[test]
+fn draft_layers_help_where_that_was_measured() {
+    let catalog = catalog();
+    let ask_for = |model: &str, sequences| {
+        let workload = Workload {
+            sequences,
+            speculative: true,
+            ..Workload::one(1024, 256)
+        };
+        let drafted = Row {
+            model: model.to_owned(),
+            ..v3(EIGHT, workload)
+        };
+        let plain = Workload {
+            speculative: false,
+            ..workload
+        };
+        let plain = ask(
+            &catalog,
+            &Row {
+                workload: plain,
+                ..drafted.clone()
+            },
+        );
+        let ratio = |speed: &Speed| {
+            Some(plain.time_per_output_token?.value / speed.time_per_output_token?.value)
+        };
+        ratio(&ask(&catalog, &drafted))
+    };
+    let near =
+        |ratio: Option<f64>, value: f64| ratio.is_some_and(|ratio| (ratio - value).abs() < 1e-6);
+    assert!(near(ask_for("deepseek-v3", 1), 1.84));
+    assert!(near(ask_for("deepseek-r1", 256), 1.53));
+    assert_eq!(ask_for("deepseek-v2", 1), None);
+}
+
+/// V3 in Q4_K_M with its experts in the memory of two Xeon Gold 6454S and the rest on an RTX 4090: 13.4 and 13.2 tokens/s.
+///
+/// Source: kvcache-ai/ktransformers doc/en/DeepseekR1_V3_tutorial.md @95009ea6; 2 x 8 channels of DDR5-4800.
+#[test]
+fn experts_in_host_memory_are_read_at_its_bandwidth() {
+    let catalog = catalog();
+    let workload = Workload {
+        experts_on_host: true,
+        ..Workload::one(1930, 300)
+    };
+    let row = question("llama.cpp", ["deepseek-v3", "q4_k_m", "rtx-4090"], workload);
+    let mut setup = Setup::of(&catalog, &row);
+    let unknown = speed(&setup.load(&row), &workload);
+    assert_eq!(unknown.time_per_output_token, None);
+    setup.hardware.host_bandwidth = Some(2 * 8 * 4_800_000_000 * 8);
+    let known = speed(&setup.load(&row), &workload);
+    let range = known.time_per_output_token.expect("a figure");
+    println!(
+        "V3 with experts in host memory: {:.1} tokens/s",
+        1.0 / range.value
+    );
+    assert!(range.low < 1.0 / 13.4 && 1.0 / 13.4 < range.high);
+    assert!((range.value * 13.4 - 1.0).abs() < 0.25);
+    assert_eq!(known.time_to_first_token, None);
+}
+
+#[test]
+fn a_processor_reads_at_the_bandwidth_of_its_channels() {
+    let catalog = catalog();
+    let row = question(
+        "llama.cpp",
+        ["deepseek-coder-6.7b", "q4_k_m", "epyc-9654"],
+        Workload::one(512, 128),
+    );
+    let answer = ask(&catalog, &row);
+    let range = answer.time_per_output_token.expect("a figure");
+    // 4.0 GB at 460.8 GB/s take 8.7 ms at best.
+    assert!(
+        range.value > 0.0087 && range.high > 0.04 && range.low < 0.015,
+        "{range:?}"
+    );
+    assert_eq!(answer.time_to_first_token, None);
+}
+
+#[test]
+fn layers_left_on_the_host_slow_every_token() {
+    let catalog = catalog();
+    let row = question(
+        "llama.cpp",
+        ["deepseek-coder-6.7b", "q4_k_m", "rtx-4090"],
+        Workload::one(512, 128),
+    );
+    let mut setup = Setup::of(&catalog, &row);
+    setup.hardware.host_bandwidth = Some(89_600_000_000);
+    let mut last = 0.0;
+    for held in [32, 24, 8, 0] {
+        setup.options.gpu_layers = Some(held);
+        let token = speed(&setup.load(&row), &row.workload).time_per_output_token;
+        let token = token.expect("a figure").value;
+        assert!(token > last, "{held}");
+        last = token;
+    }
+}
+
+#[test]
+fn a_calibration_scales_what_it_was_measured_on() {
+    let catalog = catalog();
+    let row = question(
+        "vllm",
+        ["deepseek-coder-6.7b", "bf16", "h200-sxm"],
+        Workload::one(512, 128),
+    );
+    let setup = Setup::of(&catalog, &row);
+    let load = setup.load(&row);
+    let mut here = Calibration {
+        id: "here".to_owned(),
+        engine: "vllm".to_owned(),
+        gpu: "h200-sxm".to_owned(),
+        model: Some("deepseek-coder-6.7b".to_owned()),
+        format: None,
+        devices: None,
+        output_token_scale: 2.0,
+        first_token_scale: 0.5,
+        output_token_range: None,
+        first_token_range: None,
+        rows: 3,
+        date: "2026-11-24".to_owned(),
+        source: "a test".to_owned(),
+    };
+    let plain = speed(&load, &row.workload);
+    let scaled = calibrated(&load, &row.workload, std::slice::from_ref(&here));
+    let ratio = |of: fn(&Speed) -> Option<Range>| {
+        of(&scaled)
+            .zip(of(&plain))
+            .map(|(scaled, plain)| scaled.value / plain.value)
+    };
+    assert!(
+        ratio(|speed| speed.time_per_output_token).is_some_and(|ratio| (ratio - 2.0).abs() < 1e-9)
+    );
+    assert!(
+        ratio(|speed| speed.time_to_first_token).is_some_and(|ratio| (ratio - 0.5).abs() < 1e-9)
+    );
+    assert_eq!(
+        (plain.basis, scaled.basis),
+        (Basis::Modelled, Basis::Measured)
+    );
+    here.gpu = "b200".to_owned();
+    assert_eq!(calibrated(&load, &row.workload, &[here]), plain);
+}
+
+/// A plan asks hundreds of thousands of splits a second.
+#[test]
+fn a_prepared_question_answers_like_a_lone_one() {
+    let catalog = catalog();
+    let workload = Workload {
+        view: View::Served { concurrency: 64 },
+        sequences: 64,
+        ..Workload::one(1024, 256)
+    };
+    let row = v3(EIGHT, workload);
+    let setup = Setup::of(&catalog, &row);
+    let load = setup.load(&row);
+    let prepared = Prepared::of(&load).expect("a question");
+    let times = prepared
+        .times((row.split, row.devices), &workload)
+        .expect("a figure");
+    let lone = ask(&catalog, &row).throughput.expect("a figure").value;
+    assert!((times.throughput / lone - 1.0).abs() < 1e-12);
+    let start = std::time::Instant::now();
+    let sum: f64 = (1..=100_000)
+        .filter_map(|concurrency| {
+            let workload = Workload {
+                view: View::Served { concurrency },
+                ..workload
+            };
+            prepared.times((row.split, row.devices), &workload).ok()
+        })
+        .map(|times| times.throughput)
+        .sum();
+    println!("{:?} for 100,000 answers ({sum:.0})", start.elapsed());
 }

@@ -51,7 +51,7 @@ pub fn layer_token_bytes(shape: &Shape, kv: KvFormat, split: &Split) -> Bytes {
 }
 
 /// Bytes of one token's index key with its scale: FP8, or FP4 where that is asked for.
-fn index_bytes(indexer: Option<Indexer>, kv: KvFormat) -> Bytes {
+pub(super) fn index_bytes(indexer: Option<Indexer>, kv: KvFormat) -> Bytes {
     indexer.map_or(Bytes::ZERO, |indexer| {
         Parameters(indexer.head_size).bytes_at(kv.index_bits()) + Bytes(INDEX_SCALE)
     })
@@ -74,18 +74,7 @@ pub fn sequence_bytes(request: &CacheRequest, layers: &Range<u32>, context: Toke
     let Attention::Compressed(attention) = &request.shape.attention else {
         return stage_token_bytes(request, layers) * context.0;
     };
-    let entry = match request.kv {
-        KvFormat::Fp8 | KvFormat::Fp8IndexFp4 | KvFormat::Fp8DsMla => Bytes(hybrid::ENTRY),
-        KvFormat::F32
-        | KvFormat::F16
-        | KvFormat::Nvfp4DsMla
-        | KvFormat::Q8_0
-        | KvFormat::Q5_1
-        | KvFormat::Q5_0
-        | KvFormat::Q4_1
-        | KvFormat::Q4_0
-        | KvFormat::Iq4Nl => request.kv.bytes(Parameters(attention.head_size)),
-    };
+    let entry = entry_bytes(attention.head_size, request.kv);
     let index = index_bytes(Some(attention.indexer), request.kv);
     let compressed: Bytes = layers
         .clone()
@@ -102,6 +91,22 @@ pub fn sequence_bytes(request: &CacheRequest, layers: &Range<u32>, context: Toke
         .sum();
     let windows = crate::units::count(layers.len()) * attention.window_tokens.min(context.0);
     compressed + entry * windows
+}
+
+/// Bytes of one entry of compressed attention, as SGLang keeps it.
+pub(super) fn entry_bytes(head_size: u64, kv: KvFormat) -> Bytes {
+    match kv {
+        KvFormat::Fp8 | KvFormat::Fp8IndexFp4 | KvFormat::Fp8DsMla => Bytes(hybrid::ENTRY),
+        KvFormat::F32
+        | KvFormat::F16
+        | KvFormat::Nvfp4DsMla
+        | KvFormat::Q8_0
+        | KvFormat::Q5_1
+        | KvFormat::Q5_0
+        | KvFormat::Q4_1
+        | KvFormat::Q4_0
+        | KvFormat::Iq4Nl => kv.bytes(Parameters(head_size)),
+    }
 }
 
 /// Bytes that a sequence takes with keys and values written out for every head, as Transformers keeps them.

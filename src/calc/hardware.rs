@@ -12,6 +12,8 @@ pub struct Hardware {
     pub devices: Vec<Device>,
     /// Memory of the host, where it was given.
     pub host: Option<Bytes>,
+    /// Bytes per second of the host's memory, where they are known.
+    pub host_bandwidth: Option<u64>,
 }
 
 /// One device.
@@ -73,6 +75,7 @@ impl Hardware {
         Self {
             devices,
             host: None,
+            host_bandwidth: None,
         }
     }
 

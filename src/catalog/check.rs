@@ -16,6 +16,7 @@ impl Catalog {
         self.check_releases()?;
         self.check_formats()?;
         self.check_engines()?;
+        self.check_calibrations()?;
         for scenario in self.scenarios()? {
             for id in &scenario.variants {
                 self.must_exist(scenario, "variants", self.variants()?, id)?;
@@ -65,6 +66,23 @@ impl Catalog {
         for engine in self.engines()? {
             for (general, own) in &engine.formats {
                 self.must_exist(engine, general, self.formats()?, own)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_calibrations(&self) -> Result<()> {
+        for calibration in self.calibrations()? {
+            self.must_exist(calibration, "engine", self.engines()?, &calibration.engine)?;
+            self.must_exist(calibration, "gpu", self.gpus()?, &calibration.gpu)?;
+            if let Some(format) = &calibration.format {
+                self.must_exist(calibration, "format", self.formats()?, format)?;
+            }
+            let Some(model) = &calibration.model else {
+                continue;
+            };
+            if !self.variants()?.iter().any(|variant| variant.id == *model) {
+                self.must_exist(calibration, "model", self.releases()?, model)?;
             }
         }
         Ok(())

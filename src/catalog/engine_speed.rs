@@ -52,6 +52,17 @@ pub struct EngineSpeed {
     pub chunk_layer_seconds: Vec<Factor>,
     /// Where the constants were measured.
     pub source: String,
+    /// What they were measured on.
+    pub measured: Vec<Measured>,
+    /// Devices that are slower than their peaks let expect.
+    #[serde(default)]
+    pub slower: Vec<Slower>,
+    /// What host memory reaches; none where it was not measured.
+    #[serde(default)]
+    pub host: Option<HostMemory>,
+    /// What drafting with the model's own draft layers brings; none where it was not measured.
+    #[serde(default)]
+    pub speculative: Option<Speculative>,
     /// What a closed loop of clients adds; none where it was not measured.
     #[serde(default)]
     pub queue: Option<Queue>,
@@ -59,11 +70,11 @@ pub struct EngineSpeed {
     pub ranges: Ranges,
 }
 
-/// A constant, and what it was measured on; what is not named holds for all.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// Devices, models and kernels that constants were measured on; what is not named holds for all.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Factor {
-    /// Architectures of devices.
+pub struct Measured {
+    /// Architectures or ids of devices.
     #[serde(default)]
     pub on: Vec<String>,
     /// The class of model.
@@ -72,13 +83,67 @@ pub struct Factor {
     /// How the linear layers are multiplied.
     #[serde(default)]
     pub kernel: Option<Kernel>,
-    /// The constant.
-    pub value: f64,
-    /// Measurements that carry it.
+    /// How many measurements.
     pub rows: u64,
-    /// Whether the fit stopped at a limit, so that the constant is not identified.
+}
+
+/// A part of a constant; the constant is the product of all parts that hold.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Factor {
+    /// Architectures or ids of devices; empty holds for all.
     #[serde(default)]
-    pub at_limit: bool,
+    pub on: Vec<String>,
+    /// The class of model.
+    #[serde(default)]
+    pub class: Option<ModelClass>,
+    /// How the linear layers are multiplied.
+    #[serde(default)]
+    pub kernel: Option<Kernel>,
+    /// The constant where nothing is named, else what it is multiplied by.
+    pub value: f64,
+}
+
+/// Devices whose times are longer than the constants say.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slower {
+    /// Architectures of devices.
+    pub on: Vec<String>,
+    /// Times are so many times longer.
+    pub times: f64,
+    /// Where that was measured.
+    pub source: String,
+}
+
+/// What reading weights from host memory reaches.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostMemory {
+    /// The share of its bandwidth, 0 to 1.
+    pub share: f64,
+    /// Measured over modelled times, from the shortest to the longest.
+    pub range: [f64; 2],
+    /// Where that was measured.
+    pub source: String,
+}
+
+/// What speculative decoding brings with the model's own draft layers.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Speculative {
+    /// Times per output token are so many times shorter up to `few` sequences.
+    pub alone: f64,
+    /// The same from `many` sequences on.
+    pub loaded: f64,
+    /// Sequences up to which `alone` holds.
+    pub few: f64,
+    /// Sequences from which `loaded` holds.
+    pub many: f64,
+    /// Measured over modelled, from the 25th to the 75th percentile.
+    pub range: [f64; 2],
+    /// Where that was measured.
+    pub source: String,
 }
 
 /// Models that behave alike.
@@ -93,12 +158,16 @@ pub enum ModelClass {
 
 /// How linear layers are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kernel {
-    /// In 16 bits, weight-only formats included.
+    /// In 16 bits.
     Fp16,
-    /// In 8-bit floats.
+    /// In 16 bits after weights of fewer bits are unpacked.
+    Unpacked,
+    /// In 8-bit floats, a scale for each tensor, row or token.
     Fp8,
+    /// In 8-bit floats, a scale for each block.
+    Fp8Block,
     /// In 4-bit floats.
     Fp4,
     /// In 8-bit integers.
@@ -117,6 +186,10 @@ pub struct Queue {
     pub base_seconds: f64,
     /// How many times a lone prompt's time passes until its first token.
     pub prefills: f64,
+    /// How many steps of the running batch a request waits until it is admitted.
+    pub steps: f64,
+    /// How much prompts in front delay: so many lone prompts times `u / (1 - u)`, with `u` the share of time that prompts take.
+    pub crowding: f64,
     /// The share of each other prompt's time that a decoding sequence waits for.
     pub interference: f64,
     /// The share of the excess clients' turns that a request waits for.

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/catalog");
 
 /// Folders that a catalog may have.
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
+    "calibrations",
     "engines",
     "formats",
     "gpus",

@@ -1,6 +1,7 @@
 //! The catalog: facts as TOML files, embedded in the program and replaceable from folders.
 
 pub mod basis;
+pub mod calibration;
 mod check;
 pub mod defaults;
 pub mod engine;
@@ -25,6 +26,7 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 
 pub use basis::Basis;
+pub use calibration::Calibration;
 pub use defaults::Defaults;
 pub use engine::{Allocator, Engine};
 pub use entry::Entry;
@@ -52,6 +54,7 @@ pub struct Catalog {
     formats: OnceCell<Vec<Format>>,
     engines: OnceCell<Vec<Engine>>,
     scenarios: OnceCell<Vec<Scenario>>,
+    calibrations: OnceCell<Vec<Calibration>>,
     defaults: OnceCell<Defaults>,
     training: OnceCell<Training>,
 }
@@ -70,6 +73,7 @@ impl Catalog {
             formats: OnceCell::new(),
             engines: OnceCell::new(),
             scenarios: OnceCell::new(),
+            calibrations: OnceCell::new(),
             defaults: OnceCell::new(),
             training: OnceCell::new(),
         };
@@ -125,6 +129,14 @@ impl Catalog {
     /// When a file of that kind cannot be used.
     pub fn scenarios(&self) -> Result<&[Scenario]> {
         self.kind(&self.scenarios)
+    }
+
+    /// What was measured on machines, from folders that were added; the program has none of its own.
+    ///
+    /// # Errors
+    /// When a file of that kind cannot be used.
+    pub fn calibrations(&self) -> Result<&[Calibration]> {
+        self.kind(&self.calibrations)
     }
 
     /// What is assumed when a question leaves it open.

@@ -85,6 +85,7 @@ fn named(
     Ok(Hardware {
         devices,
         host: None,
+        host_bandwidth: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::calc::load::Load;
-use crate::calc::speed::{Range, Speed, View, Workload, speed};
+use crate::calc::speed::{Range, Routing, Speed, View, Workload, speed};
 use crate::catalog::Scenario;
 use crate::catalog::defaults::RequestDefaults;
 use crate::error::{Error, Result};
@@ -20,6 +20,8 @@ pub struct TrafficAsked {
     pub cached: Option<u64>,
     /// Clients that ask again as soon as they are answered; none for one batch.
     pub concurrency: Option<u64>,
+    /// Whether the model's own draft layers guess tokens ahead.
+    pub speculative: bool,
 }
 
 /// Prompts and answers.
@@ -33,6 +35,8 @@ pub struct Traffic {
     pub cached: u64,
     /// Clients that ask again as soon as they are answered; none for one batch.
     pub concurrency: Option<u64>,
+    /// Whether the model's own draft layers guess tokens ahead.
+    pub speculative: bool,
 }
 
 /// The longest times that serve, in seconds.
@@ -99,6 +103,7 @@ impl TrafficAsked {
                 .unwrap_or_else(|| typical.1.min(room.saturating_sub(input))),
             cached,
             concurrency: self.concurrency,
+            speculative: self.speculative,
         }
     }
 }
@@ -152,7 +157,9 @@ impl Traffic {
                 sequences,
                 view,
                 // Prompts of different users choose their experts independently.
-                routing: 1.0,
+                routing: Routing::Independent,
+                speculative: self.speculative,
+                experts_on_host: load.options.host_experts > 0,
             },
         );
         if self.output < 2 && found.time_per_output_token.is_some() {

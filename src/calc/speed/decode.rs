@@ -1,12 +1,12 @@
 //! One decode step: each sequence gets one more token.
 
-use super::machine::Machine;
-use super::volume::Volume;
-use super::{Bound, Workload};
+use super::machine::Lay;
+use super::prepared::Run;
+use super::workload::{Bound, Routing};
 use crate::units::float;
 
 /// Bytes of one number that devices exchange.
-const EXCHANGED: f64 = 2.0;
+pub(super) const EXCHANGED: f64 = 2.0;
 /// Exchanges of a layer: after attention and after the feed-forward.
 const EXCHANGES: f64 = 2.0;
 
@@ -25,6 +25,16 @@ impl Step {
         self.memory + self.compute + self.link + self.overhead
     }
 
+    /// All parts so many times longer.
+    fn times(self, factor: f64) -> Self {
+        Self {
+            memory: self.memory * factor,
+            compute: self.compute * factor,
+            link: self.link * factor,
+            overhead: self.overhead * factor,
+        }
+    }
+
     /// The largest part.
     pub(super) fn bound(&self) -> Bound {
         [
@@ -40,54 +50,93 @@ impl Step {
 }
 
 /// Seconds of a step of `batch` sequences, midway through their answers.
-pub(super) fn step(
-    machine: &Machine<'_>,
-    volume: &Volume,
-    (workload, batch): (&Workload, f64),
-) -> Step {
-    let (constants, found) = (machine.constants, &machine.found);
+///
+/// Stages of a pipeline work on a share of the sequences each, one after another: a token passes all of
+/// them while its neighbours fill the others.
+pub(super) fn step(run: &Run<'_>, batch: f64) -> Step {
+    let (machine, volume, places) = (run.machine, run.volume, &run.places);
+    let (constants, found, workload) = (machine.constants, &machine.found, run.workload);
+    let batch = match machine.lay {
+        Lay::InARow => batch,
+        Lay::Sharded => (batch / places.row).max(batch.min(1.0)),
+    };
     let layers = f64::from(volume.shape.layers);
-    let devices = machine.tensor * machine.data;
-    let here = batch / machine.data;
+    let devices = places.sharing();
+    let here = batch / places.data;
     let context = float(workload.cached) + float(workload.input) + float(workload.output) / 2.0;
+    let on_host = machine.host.layers;
 
-    let experts = volume.touched(batch.powf(workload.routing)) / devices;
-    let weights = volume.common / machine.tensor + experts;
-    let cache = here * volume.cache(context, machine.tensor);
+    let choosing = match workload.routing {
+        Routing::Independent => batch,
+        Routing::Alike => batch.min(1.0),
+    };
+    let touched = volume.touched(choosing);
+    let (held, from_host) = if workload.experts_on_host {
+        (0.0, touched + on_host * volume.common)
+    } else {
+        (touched, on_host * (touched + volume.common))
+    };
+    let cache = here * volume.cache.read(context, places.tensor);
+    let weights = volume.common / places.tensor + held / devices;
+    let read =
+        weights / (machine.bandwidth * found.weights) + cache / (machine.bandwidth * found.cache);
+    let host = from_host + on_host * cache;
 
-    let common = (volume.common_weights + volume.head_weights) / machine.tensor;
+    Step {
+        memory: (1.0 - on_host) * read + machine.host.rate.map_or(0.0, |rate| host / rate),
+        compute: (1.0 - on_host) * arithmetic(run, batch),
+        link: exchange(run, here)
+            + layers * fixed_exchange(run)
+            + (places.row - 1.0) * constants.hop_seconds,
+        overhead: constants.step_seconds + layers * found.layer + here * constants.sequence_seconds,
+    }
+    .times(machine.slower)
+}
+
+/// Seconds of a step's products; none where the peak is not sourced, as only processors lack it.
+fn arithmetic(run: &Run<'_>, batch: f64) -> f64 {
+    let (machine, volume, places) = (run.machine, run.volume, &run.places);
+    let (Some(peak), Some(peak16)) = (machine.peak, machine.peak16) else {
+        return 0.0;
+    };
+    let found = &machine.found;
+    let common = (volume.common_weights + volume.head_weights) / places.tensor;
+    let experts = volume.expert_weights / places.sharing();
     // One sequence's products are part of unpacking.
     let multiplied = match found.unpack {
         Some(_) => (batch - 1.0).max(0.0),
         None => batch,
     };
-    let operations = 2.0 * multiplied * (common / machine.data + volume.expert_weights / devices);
-    let unpacked = found.unpack.map_or(0.0, |share| {
-        2.0 * (common + volume.expert_weights / devices) / (machine.peak16 * share)
-    });
-    Step {
-        memory: weights / (machine.bandwidth * found.weights)
-            + cache / (machine.bandwidth * found.cache),
-        compute: operations / (machine.peak * found.decode) + unpacked,
-        link: exchange(machine, volume, here)
-            + layers * fixed_exchange(machine)
-            + (machine.row - 1.0) * constants.hop_seconds,
-        overhead: constants.step_seconds + layers * found.layer + here * constants.sequence_seconds,
-    }
+    let operations = 2.0 * multiplied * (common / places.data + experts);
+    let unpacked = found
+        .unpack
+        .map_or(0.0, |share| 2.0 * (common + experts) / (peak16 * share));
+    operations / (peak * found.decode) + unpacked
 }
 
 /// Seconds that `tokens` tokens' activations take over the link in all layers.
-pub(super) fn exchange(machine: &Machine<'_>, volume: &Volume, tokens: f64) -> f64 {
-    if machine.tensor <= 1.0 {
-        return 0.0;
-    }
-    let bytes = tokens * float(volume.shape.hidden) * EXCHANGED * EXCHANGES;
-    f64::from(volume.shape.layers) * bytes / (machine.link * machine.constants.link_efficiency)
+pub(super) fn exchange(run: &Run<'_>, tokens: f64) -> f64 {
+    let (shape, places) = (&run.volume.shape, &run.places);
+    let efficiency = run.machine.constants.link_efficiency.min(1.0);
+    let activations = f64::from(shape.layers) * tokens * float(shape.hidden) * EXCHANGED;
+    let summed = if places.tensor > 1.0 {
+        activations * EXCHANGES / (places.link * efficiency)
+    } else {
+        0.0
+    };
+    // Replicas of the attention send each token to its experts' devices and back.
+    let sent = if places.data > 1.0 && run.volume.used > 0.0 {
+        let copies = run.volume.used.min(places.sharing() - 1.0);
+        activations * EXCHANGES * copies / (places.expert_link * efficiency)
+    } else {
+        0.0
+    };
+    summed + sent
 }
 
-fn fixed_exchange(machine: &Machine<'_>) -> f64 {
-    if machine.tensor > 1.0 {
-        machine.constants.tensor_layer_seconds
+fn fixed_exchange(run: &Run<'_>) -> f64 {
+    if run.places.sharing() > 1.0 {
+        run.machine.constants.tensor_layer_seconds
     } else {
         0.0
     }

@@ -1,114 +1,96 @@
 //! Which of an engine's constants holds for a device, a class of model and a kernel.
 
-use crate::catalog::engine_speed::{Factor, Kernel, ModelClass};
-use crate::units::{count, float};
+use crate::catalog::engine_speed::{Factor, Kernel, Measured, ModelClass};
 
 /// What a constant is looked up for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key<'a> {
     /// The device's architecture.
     pub(super) architecture: &'a str,
+    /// The device's id.
+    pub(super) device: &'a str,
     /// The class of model.
     pub(super) class: ModelClass,
     /// How linear layers are multiplied.
     pub(super) kernel: Kernel,
 }
 
-/// A constant, and whether it was measured on just what it is looked up for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Found {
-    /// The constant.
-    pub(super) value: f64,
-    /// Whether it was measured there.
-    pub(super) exact: bool,
+/// The constant of `table` for `key`: the product of what holds for it, if that begins with a constant for all devices.
+pub(super) fn find(table: &[Factor], key: Key<'_>) -> Option<f64> {
+    let holding = table
+        .iter()
+        .filter(|factor| holds(key, (&factor.on, factor.class, factor.kernel)));
+    let (mut value, mut founded) = (1.0, false);
+    for factor in holding {
+        value *= factor.value;
+        founded |= factor.on.is_empty();
+    }
+    founded.then_some(value)
 }
 
-/// Which differences a look-up forgives.
-#[derive(Debug, Clone, Copy)]
-struct Forgiven {
-    architecture: bool,
-    class: bool,
+/// Whether the constants were measured on such a device with such a model.
+pub(super) fn measured(table: &[Measured], key: Key<'_>) -> bool {
+    table
+        .iter()
+        .any(|row| holds(key, (&row.on, row.class, row.kernel)))
 }
 
-/// From the least forgiving to the most.
-const STEPS: [Forgiven; 4] = [
-    Forgiven {
-        architecture: false,
-        class: false,
-    },
-    Forgiven {
-        architecture: true,
-        class: false,
-    },
-    Forgiven {
-        architecture: false,
-        class: true,
-    },
-    Forgiven {
-        architecture: true,
-        class: true,
-    },
-];
-
-/// The constant of `table` for `key`: the one measured there, else the geometric mean of the nearest.
-pub(super) fn find(table: &[Factor], key: Key<'_>) -> Option<Found> {
-    STEPS.iter().enumerate().find_map(|(step, forgiven)| {
-        let near: Vec<f64> = table
+fn holds(
+    key: Key<'_>,
+    (on, class, kernel): (&[String], Option<ModelClass>, Option<Kernel>),
+) -> bool {
+    (on.is_empty()
+        || on
             .iter()
-            .filter(|factor| holds(factor, key, *forgiven))
-            .map(|factor| factor.value.ln())
-            .collect();
-        let number = float(count(near.len()));
-        let value = (near.iter().sum::<f64>() / number).exp();
-        (!near.is_empty()).then_some(Found {
-            value,
-            exact: step == 0,
-        })
-    })
-}
-
-fn holds(factor: &Factor, key: Key<'_>, forgiven: Forgiven) -> bool {
-    let architecture = forgiven.architecture
-        || factor.on.is_empty()
-        || factor.on.iter().any(|on| on == key.architecture);
-    let class = forgiven.class || factor.class.is_none_or(|class| class == key.class);
-    architecture && class && factor.kernel.is_none_or(|kernel| kernel == key.kernel)
+            .any(|on| on == key.architecture || on == key.device))
+        && class.is_none_or(|class| class == key.class)
+        && kernel.is_none_or(|kernel| kernel == key.kernel)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn factor(on: &str, class: ModelClass, value: f64) -> Factor {
+    fn factor(on: &[&str], kernel: Option<Kernel>, value: f64) -> Factor {
         Factor {
-            on: vec![on.to_owned()],
-            class: Some(class),
-            kernel: Some(Kernel::Fp8),
+            on: on.iter().map(|on| (*on).to_owned()).collect(),
+            class: None,
+            kernel,
             value,
-            rows: 1,
-            at_limit: false,
+        }
+    }
+
+    fn key(architecture: &str, kernel: Kernel) -> Key<'_> {
+        Key {
+            architecture,
+            device: "x",
+            class: ModelClass::Dense,
+            kernel,
         }
     }
 
     #[test]
-    fn another_device_stands_in_before_another_class_does() {
+    fn parts_that_hold_are_multiplied() {
         let table = [
-            factor("hopper", ModelClass::Dense, 0.5),
-            factor("ada", ModelClass::Dense, 0.125),
-            factor("blackwell", ModelClass::Experts, 0.75),
+            factor(&[], None, 0.5),
+            factor(&["hopper"], None, 1.5),
+            factor(&[], Some(Kernel::Fp4), 0.5),
         ];
-        let look = |architecture, class, kernel| {
-            let key = Key {
-                architecture,
-                class,
-                kernel,
-            };
-            find(&table, key).map(|found| ((found.value * 1000.0).round(), found.exact))
+        let look = |architecture, kernel| {
+            find(&table, key(architecture, kernel)).map(|value| (value * 1000.0).round())
         };
-        let (dense, experts) = (ModelClass::Dense, ModelClass::Experts);
-        assert_eq!(look("hopper", dense, Kernel::Fp8), Some((500.0, true)));
-        assert_eq!(look("hopper", experts, Kernel::Fp8), Some((750.0, false)));
-        assert_eq!(look("turing", dense, Kernel::Fp8), Some((250.0, false)));
-        assert_eq!(look("hopper", dense, Kernel::Fp16), None);
+        assert_eq!(look("hopper", Kernel::Fp8), Some(750.0));
+        assert_eq!(look("hopper", Kernel::Fp4), Some(375.0));
+        assert_eq!(look("turing", Kernel::Fp8), Some(500.0));
+    }
+
+    #[test]
+    fn what_has_no_constant_for_all_devices_is_not_known() {
+        let table = [
+            factor(&["hopper"], None, 1.5),
+            factor(&[], Some(Kernel::Blocks), 0.5),
+        ];
+        assert_eq!(find(&table, key("hopper", Kernel::Fp16)), None);
+        assert!(find(&table, key("hopper", Kernel::Blocks)).is_some());
     }
 }

@@ -1,11 +1,11 @@
 //! Devices, split and the constants of the engine on them.
 
-use super::factors::{Key, find};
+use super::factors::{Key, find, measured};
 use crate::calc::hardware::Device;
 use crate::calc::load::Load;
 use crate::catalog::engine_speed::{EngineSpeed, Factor, Kernel, ModelClass};
 use crate::catalog::format::{Arithmetic, Format, Storage};
-use crate::catalog::gpu::{GpuKind, Peak};
+use crate::catalog::gpu::{GpuKind, Link, Peak};
 use crate::catalog::shape::FeedForward;
 use crate::catalog::{Allocator, Gpu};
 use crate::units::{Bytes, count, float};
@@ -21,34 +21,60 @@ const PCIE: [(&str, f64); 4] = [
 ];
 
 /// What the model runs on, with every constant looked up.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Machine<'a> {
     /// The engine's name.
     pub(super) engine: &'a str,
+    /// The name of the first device.
+    pub(super) device: &'a str,
+    /// The ids of both.
+    pub(super) ids: (&'a str, &'a str),
     /// The engine's constants that need no look-up.
     pub(super) constants: &'a EngineSpeed,
+    /// What the others are looked up for.
+    pub(super) key: Key<'a>,
+    /// How the engine spreads layers.
+    pub(super) lay: Lay,
     /// Bytes per second of each device's memory; the harmonic mean of devices in a row.
     pub(super) bandwidth: f64,
-    /// Operations per second of the kernel.
-    pub(super) peak: f64,
-    /// 16-bit operations per second.
-    pub(super) peak16: f64,
-    /// Bytes per second of a link, one direction.
-    pub(super) link: f64,
+    /// Operations per second of the kernel, where they are sourced.
+    pub(super) peak: Option<f64>,
+    /// 16-bit operations per second, where they are sourced.
+    pub(super) peak16: Option<f64>,
+    /// Bytes per second of a link within a node and across PCI Express, one direction, where they are sourced.
+    pub(super) link: Option<f64>,
+    /// The slower link that leaves a node.
+    pub(super) far_link: Option<f64>,
+    /// Devices of a node.
+    pub(super) per_node: Option<u64>,
     /// Memory of the smallest device.
     pub(super) usable: Option<Bytes>,
-    /// Devices that share each layer.
-    pub(super) tensor: f64,
-    /// Replicas of the attention.
-    pub(super) data: f64,
-    /// Devices that layers pass one after another.
-    pub(super) row: f64,
+    /// The host's memory, as far as weights lie there.
+    pub(super) host: Host,
     /// Constants for this device, class and kernel.
     pub(super) found: Constants,
-    /// Whether some constant was measured on another device or class.
+    /// How much slower than the constants such a device is.
+    pub(super) slower: f64,
+    /// Whether no constant was measured on such a device and model.
     pub(super) unseen: bool,
-    /// What the figures rest on.
-    pub(super) notes: Vec<String>,
+}
+
+/// How an engine spreads layers over devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lay {
+    /// One device after another, as llama.cpp does.
+    InARow,
+    /// As the split says.
+    Sharded,
+}
+
+/// The host's memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Host {
+    /// The share of layers that stay there.
+    pub(super) layers: f64,
+    /// Bytes per second that reading weights reaches, where that is known.
+    pub(super) rate: Option<f64>,
 }
 
 /// Constants of the engine for one device, class and kernel.
@@ -62,6 +88,32 @@ pub(super) struct Constants {
     pub(super) prefill: f64,
     pub(super) attention: f64,
     pub(super) chunk_layer: f64,
+}
+
+/// The most of a peak that anything reaches.
+const MOST: f64 = 0.97;
+
+impl Constants {
+    /// The constants of `speed` for `key`; none when it has none for such a kernel.
+    pub(super) fn of(speed: &EngineSpeed, key: Key<'_>) -> Option<Self> {
+        let share = |table: &[Factor]| find(table, key).map(|value| value.min(MOST));
+        let prefill = share(&speed.prefill_compute)?;
+        let decode = if speed.decode_compute.is_empty() {
+            Some(prefill)
+        } else {
+            share(&speed.decode_compute)
+        };
+        Some(Self {
+            layer: find(&speed.layer_seconds, key)?,
+            weights: share(&speed.bandwidth)?,
+            cache: share(&speed.cache_bandwidth)?,
+            unpack: find(&speed.unpack, key),
+            decode: decode?,
+            prefill,
+            attention: share(&speed.attention_compute)?,
+            chunk_layer: find(&speed.chunk_layer_seconds, key).unwrap_or(0.0),
+        })
+    }
 }
 
 impl<'a> Machine<'a> {
@@ -78,46 +130,79 @@ impl<'a> Machine<'a> {
             .iter()
             .map(|device| known(device, constants, &engine.name))
             .collect::<Result<Vec<&Gpu>, String>>()?;
-        let first = gpus.first().ok_or("speed needs hardware (--gpu)")?;
-        offload(load)?;
+        let first = *gpus.first().ok_or("speed needs hardware (--gpu)")?;
         let key = Key {
             architecture: &first.architecture,
+            device: &first.id,
             class: class(load),
             kernel: kernel(load.format, &first.architecture),
         };
-        let (found, exact) = look_up(constants, key)?;
-        let tensor = load.split.tensor.max(1);
-        let lay = engine.allocator == Allocator::LlamaCpp;
-        let row = if lay {
-            count(gpus.len()).div_ceil(tensor)
-        } else {
-            1
-        };
-        let slowest = |kernel| slowest_peak(&gpus, kernel);
-        let unseen = !exact || load.split.pipeline > 1 && !lay;
+        let found = Constants::of(constants, key)
+            .ok_or_else(|| format!("no speed of {:?} kernels was measured", key.kernel))?;
+        let cpu = first.kind == GpuKind::Cpu;
+        let peak = |kernel| slowest_peak(&gpus, kernel);
+        if !cpu && (peak(key.kernel).is_none() || peak(Kernel::Fp16).is_none()) {
+            return Err(format!(
+                "{} has no sourced peak for {:?}",
+                first.name, key.kernel
+            ));
+        }
+        let slower = constants
+            .slower
+            .iter()
+            .find(|slower| slower.on.contains(&first.architecture));
         Ok(Self {
             engine: &engine.name,
+            device: &first.name,
+            ids: (&engine.id, &first.id),
             constants,
-            bandwidth: bandwidth(&gpus),
-            peak: slowest(key.kernel)?,
-            peak16: slowest(Kernel::Fp16)?,
-            link: if tensor > 1 {
-                link(first)?
-            } else {
-                f64::INFINITY
+            key,
+            lay: match engine.allocator {
+                Allocator::LlamaCpp => Lay::InARow,
+                Allocator::Vllm | Allocator::Sglang | Allocator::Transformers => Lay::Sharded,
             },
+            bandwidth: bandwidth(&gpus),
+            peak: peak(key.kernel),
+            peak16: peak(Kernel::Fp16),
+            link: link(first),
+            far_link: first.link.as_ref().and_then(lanes),
+            per_node: first.gpus_per_node.map(u64::from),
             usable: hardware
                 .smallest()
                 .and_then(|device| device.usable)
                 .map(|usable| usable.bytes),
-            tensor: float(tensor),
-            data: float(load.split.data.max(1)),
-            row: float(row),
+            host: host(load, (constants, cpu.then_some(first)))?,
             found,
-            unseen,
-            notes: notes(constants, unseen, (&first.architecture, &engine.name)),
+            slower: slower.map_or(1.0, |slower| slower.times),
+            unseen: !measured(&constants.measured, key),
         })
     }
+}
+
+/// What of the model lies in host memory, and how fast that is read.
+fn host(load: &Load<'_>, (speed, cpu): (&EngineSpeed, Option<&Gpu>)) -> Result<Host, String> {
+    let layers = load.model.shape.layers;
+    let held = match (cpu, load.options.gpu_layers) {
+        (Some(_), _) => 0,
+        (None, Some(held)) => held.min(layers),
+        (None, None) => layers,
+    };
+    let bandwidth = cpu
+        .map(|cpu| cpu.memory.bandwidth_bytes_per_second)
+        .or_else(|| load.hardware.and_then(|hardware| hardware.host_bandwidth));
+    let rate = bandwidth
+        .zip(speed.host.as_ref())
+        .map(|(bandwidth, host)| float(bandwidth) * host.share);
+    if held < layers && rate.is_none() {
+        return Err(format!(
+            "{} of {layers} layers stay in host memory, whose bandwidth is not known",
+            layers - held
+        ));
+    }
+    Ok(Host {
+        layers: f64::from(layers - held) / f64::from(layers.max(1)),
+        rate,
+    })
 }
 
 fn known<'d>(device: &'d Device, constants: &EngineSpeed, engine: &str) -> Result<&'d Gpu, String> {
@@ -127,25 +212,23 @@ fn known<'d>(device: &'d Device, constants: &EngineSpeed, engine: &str) -> Resul
             device.name
         )
     })?;
-    if gpu.kind == GpuKind::Cpu || !constants.vendors.contains(&gpu.vendor) {
+    let is_known = match gpu.kind {
+        GpuKind::Cpu => constants.host.is_some(),
+        GpuKind::Datacenter | GpuKind::Workstation | GpuKind::Consumer | GpuKind::Unified => {
+            constants.vendors.contains(&gpu.vendor)
+                || constants
+                    .slower
+                    .iter()
+                    .any(|slower| slower.on.contains(&gpu.architecture))
+        }
+    };
+    if !is_known {
         return Err(format!(
             "no speed of {engine} was measured on a device like {}",
             gpu.name
         ));
     }
     Ok(gpu)
-}
-
-/// Layers left in host memory were not measured.
-fn offload(load: &Load<'_>) -> Result<(), String> {
-    let layers = load.model.shape.layers;
-    match load.options.gpu_layers {
-        Some(held) if held < layers => Err(format!(
-            "{} of {layers} layers stay in host memory, whose speed was not measured",
-            layers - held
-        )),
-        Some(_) | None => Ok(()),
-    }
 }
 
 fn class(load: &Load<'_>) -> ModelClass {
@@ -157,51 +240,31 @@ fn class(load: &Load<'_>) -> ModelClass {
 
 /// Formats that a device does not compute on are unpacked to 16 bits.
 fn kernel(format: &Format, architecture: &str) -> Kernel {
-    if matches!(format.storage, Storage::Gguf { .. }) {
-        return match format.bits {
-            16.. => Kernel::Fp16,
-            8..16 => Kernel::Q8,
-            0..8 => Kernel::Blocks,
-        };
-    }
+    let blocks = match &format.storage {
+        Storage::Gguf { .. } => {
+            return match format.bits {
+                16.. => Kernel::Fp16,
+                8..16 => Kernel::Q8,
+                0..8 => Kernel::Blocks,
+            };
+        }
+        Storage::Scaled(scaled) => scaled.block_rows > 0,
+        Storage::Native {} => true,
+        Storage::Plain {} => false,
+    };
     let native = format.compute.native_on.iter().any(|on| on == architecture);
     match format.compute.arithmetic {
+        Arithmetic::Fp8 if native && blocks => Kernel::Fp8Block,
         Arithmetic::Fp8 if native => Kernel::Fp8,
         Arithmetic::Fp4 if native => Kernel::Fp4,
         Arithmetic::Int8 if native => Kernel::Int8,
+        Arithmetic::Fp16 | Arithmetic::Fp32 if format.bits >= 16 => Kernel::Fp16,
         Arithmetic::Fp8
         | Arithmetic::Fp4
         | Arithmetic::Int8
         | Arithmetic::Fp16
-        | Arithmetic::Fp32 => Kernel::Fp16,
+        | Arithmetic::Fp32 => Kernel::Unpacked,
     }
-}
-
-fn look_up(constants: &EngineSpeed, key: Key<'_>) -> Result<(Constants, bool), String> {
-    let mut exact = true;
-    let mut get = |table: &[Factor]| {
-        let found = find(table, key)?;
-        exact &= found.exact;
-        Some(found.value)
-    };
-    let missing = || format!("no speed of {:?} kernels was measured", key.kernel);
-    let prefill = get(&constants.prefill_compute).ok_or_else(missing)?;
-    let decode = if constants.decode_compute.is_empty() {
-        Some(prefill)
-    } else {
-        get(&constants.decode_compute)
-    };
-    let all = Constants {
-        layer: get(&constants.layer_seconds).ok_or_else(missing)?,
-        weights: get(&constants.bandwidth).ok_or_else(missing)?,
-        cache: get(&constants.cache_bandwidth).ok_or_else(missing)?,
-        unpack: get(&constants.unpack),
-        decode: decode.ok_or_else(missing)?,
-        prefill,
-        attention: get(&constants.attention_compute).ok_or_else(missing)?,
-        chunk_layer: get(&constants.chunk_layer_seconds).unwrap_or(0.0),
-    };
-    Ok((all, exact))
 }
 
 fn bandwidth(gpus: &[&Gpu]) -> f64 {
@@ -212,48 +275,37 @@ fn bandwidth(gpus: &[&Gpu]) -> f64 {
     float(count(gpus.len())) / slowness
 }
 
-fn slowest_peak(gpus: &[&Gpu], kernel: Kernel) -> Result<f64, String> {
-    let mut slowest = u64::MAX;
-    for gpu in gpus {
-        let peak = gpu.peak.as_ref().and_then(|peak| peak_of(peak, kernel));
-        slowest = slowest
-            .min(peak.ok_or_else(|| format!("{} has no sourced peak for {kernel:?}", gpu.name))?);
-    }
-    Ok(float(slowest))
+fn slowest_peak(gpus: &[&Gpu], kernel: Kernel) -> Option<f64> {
+    gpus.iter()
+        .map(|gpu| gpu.peak.as_ref().and_then(|peak| peak_of(peak, kernel)))
+        .min_by_key(|peak| peak.unwrap_or(0))
+        .flatten()
+        .map(float)
 }
 
 fn peak_of(peak: &Peak, kernel: Kernel) -> Option<u64> {
     match kernel {
-        Kernel::Fp16 | Kernel::Q8 | Kernel::Blocks => peak.fp16_flops.or(peak.bf16_flops),
-        Kernel::Fp8 => peak.fp8_flops,
+        Kernel::Fp16 | Kernel::Unpacked | Kernel::Q8 | Kernel::Blocks => {
+            peak.fp16_flops.or(peak.bf16_flops)
+        }
+        Kernel::Fp8 | Kernel::Fp8Block => peak.fp8_flops,
         Kernel::Fp4 => peak.fp4_flops,
         Kernel::Int8 => peak.int8_ops,
     }
 }
 
-fn link(gpu: &Gpu) -> Result<f64, String> {
-    let unknown = || format!("{} has no sourced link for tensor parallelism", gpu.name);
-    let link = gpu.link.as_ref().ok_or_else(unknown)?;
-    if let Some(rate) = link.nvlink_bytes_per_second {
-        return Ok(float(rate));
-    }
-    let generation = link.pcie.as_deref().ok_or_else(unknown)?;
+/// The fastest sourced link of a device.
+fn link(gpu: &Gpu) -> Option<f64> {
+    let link = gpu.link.as_ref()?;
+    link.nvlink_bytes_per_second
+        .map(float)
+        .or_else(|| lanes(link))
+}
+
+/// Sixteen lanes of PCI Express, which also bound what leaves a node.
+fn lanes(link: &Link) -> Option<f64> {
+    let generation = link.pcie.as_deref()?;
     PCIE.iter()
         .find(|(name, _)| *name == generation)
         .map(|(_, rate)| *rate)
-        .ok_or_else(unknown)
-}
-
-fn notes(
-    constants: &EngineSpeed,
-    unseen: bool,
-    (architecture, engine): (&str, &str),
-) -> Vec<String> {
-    let mut notes = vec![format!("constants: {}", constants.source)];
-    if unseen {
-        notes.push(format!(
-            "{engine} was not measured with this kind of model, format and split on {architecture}; constants of the nearest stand in, and the range is that of devices and models left out of the fit"
-        ));
-    }
-    notes
 }

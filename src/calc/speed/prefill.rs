@@ -1,38 +1,66 @@
 //! Prompts: all their tokens at once, chunk by chunk.
 
-use super::Workload;
 use super::decode::exchange;
-use super::machine::Machine;
-use super::volume::Volume;
+use super::machine::Lay;
+use super::prepared::Run;
 use crate::units::float;
 
+/// Seconds of prompts by what they depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prompt {
+    /// Arithmetic and links: what each token adds.
+    pub(super) work: f64,
+    /// Reading weights and starting layers: what each chunk adds.
+    pub(super) chunks: f64,
+}
+
+impl Prompt {
+    pub(super) fn total(self) -> f64 {
+        self.work + self.chunks
+    }
+}
+
 /// Seconds that `prompts` prompts take, without what an engine takes whatever it computes.
-pub(super) fn seconds(
-    machine: &Machine<'_>,
-    volume: &Volume,
-    (workload, prompts): (&Workload, f64),
-) -> f64 {
+///
+/// None where weights lie in host memory or no peak is sourced: neither was measured.
+pub(super) fn prompts(run: &Run<'_>, prompts: f64) -> Option<Prompt> {
+    let (machine, volume, places) = (run.machine, run.volume, &run.places);
     let (constants, found) = (machine.constants, &machine.found);
-    let devices = machine.tensor * machine.data;
-    let each = float(workload.input);
+    let each = float(run.workload.input);
     let tokens = each * prompts;
     if tokens <= 0.0 {
-        return 0.0;
+        return Some(Prompt {
+            work: 0.0,
+            chunks: 0.0,
+        });
     }
-    let here = tokens / machine.data;
-    let chunks = (here / float(constants.chunk_tokens.max(1))).max(1.0);
+    if machine.host.layers > 0.0 || run.workload.experts_on_host {
+        return None;
+    }
+    let (peak, peak16) = (machine.peak?, machine.peak16?);
+    let devices = places.sharing();
+    let here = tokens / places.data;
+    let count = (here / float(constants.chunk_tokens.max(1))).max(1.0);
     let linear = 2.0
-        * (here * volume.common_weights / machine.tensor
-            + tokens * volume.expert_weights / devices);
-    let seen = float(workload.cached) + each / 2.0;
-    let attention = here * volume.attention(seen, constants.absorbed_prefill) / machine.tensor;
-    let weights = volume.common / machine.tensor + volume.touched(tokens) / devices;
-    let one_by_one = linear / (machine.peak * found.prefill)
-        + attention / (machine.peak16 * found.attention)
-        + exchange(machine, volume, here)
-        + chunks * f64::from(volume.shape.layers) * found.chunk_layer
-        + chunks * weights / (machine.bandwidth * found.weights);
+        * (here * volume.common_weights / places.tensor + tokens * volume.expert_weights / devices);
+    let seen = float(run.workload.cached) + each / 2.0;
+    let attention = here * volume.attention(seen, constants.absorbed_prefill) / places.tensor;
+    let weights = volume.common / places.tensor + volume.touched(tokens) / devices;
+    let work = linear / (peak * found.prefill)
+        + attention / (peak16 * found.attention)
+        + exchange(run, here);
+    let chunks = count
+        * (f64::from(volume.shape.layers) * found.chunk_layer
+            + weights / (machine.bandwidth * found.weights));
     // Devices in a row work on different chunks once the first chunk has passed them all.
-    let overlap = machine.row * chunks / (chunks + machine.row - 1.0);
-    one_by_one / overlap + (machine.row - 1.0) * constants.prefill_hop_seconds
+    let pieces = match machine.lay {
+        Lay::InARow => count,
+        Lay::Sharded => count.max(prompts),
+    };
+    let overlap = places.row * pieces / (pieces + places.row - 1.0) / machine.slower;
+    let hops = (places.row - 1.0) * constants.prefill_hop_seconds;
+    Some(Prompt {
+        work: work / overlap,
+        chunks: chunks / overlap + hops,
+    })
 }

@@ -1,62 +1,59 @@
 //! A closed loop: clients that ask again as soon as they are answered.
 
-use super::machine::Machine;
-use super::volume::Volume;
-use super::{Times, Workload, decode, prefill};
+use super::places::Unknown;
+use super::prepared::Run;
+use super::workload::Times;
+use super::{decode, prefill};
 use crate::units::float;
 
 /// The share of a device's memory that weights and cache take.
 const POOL_SHARE: f64 = 0.95;
 /// Bytes of activations and libraries beside them.
 const RESERVE: f64 = 1e9;
-/// How much the prompts of others delay one's own, with the square root of the clients.
-///
-/// Fixed by choice, with the engine's other constants fitted around it.
-const CROWDING: f64 = 0.05;
+/// The largest share of time that prompts take before the closed form ends.
+const BUSIEST: f64 = 0.95;
 
 /// Times of one request among `concurrency` clients.
-pub(super) fn times(
-    machine: &Machine<'_>,
-    volume: &Volume,
-    (workload, concurrency): (&Workload, u64),
-) -> Result<Times, String> {
-    let queue = machine
-        .constants
-        .queue
-        .as_ref()
-        .ok_or_else(|| format!("no closed loop of {} was measured", machine.engine))?;
+///
+/// Prompts of the others stretch the time between tokens; a request waits for prompts in front by the share of
+/// time that prompts take (as in an M/D/1 queue) and for some steps of the running batch; what the cache
+/// cannot hold waits for its turn (Little's law).
+pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
+    let constants = run.machine.constants;
+    let queue = constants.queue.as_ref().ok_or(Unknown::ClosedLoop)?;
     let clients = float(concurrency.max(1));
-    let output = float(workload.output);
-    let batch = clients.min(held(machine, volume, workload)?);
-    let prompt = prefill::seconds(machine, volume, (workload, 1.0));
-    let step = decode::step(machine, volume, (workload, batch));
-    let token = step.total() + queue.interference * (batch - 1.0) * prompt / output.max(1.0);
-    let answered = |others: f64| {
-        queue.base_seconds + queue.prefills * prompt * (1.0 + CROWDING * others.sqrt())
-    };
-    // What the cache cannot hold waits for its turn (Little's law).
+    let output = float(run.workload.output);
+    let batch = clients.min(held(run)?);
+    let prompt = prefill::prompts(run, 1.0).ok_or(Unknown::Host)?;
+    let step = decode::step(run, batch);
+    let decoding = step.total() / super::prepared::drafted(run, batch)?;
+    let others = (batch - 1.0).max(0.0) * prompt.work;
+    let token = decoding + queue.interference * others / output.max(1.0);
+    let turn = queue.base_seconds + prompt.total() + output * token;
+    let busy = (others / turn).min(BUSIEST);
+    let admitted = queue.base_seconds
+        + prompt.total() * (queue.prefills + queue.crowding * busy / (1.0 - busy))
+        + queue.steps * step.total();
     let turns = (clients / batch - 1.0).max(0.0);
-    let turn = answered(clients - 1.0) + output * token;
     let first =
-        answered(batch - 1.0) + machine.constants.prefill_seconds + queue.wait * turns * turn;
+        admitted + constants.prefill_seconds + queue.wait * turns * (admitted + output * token);
     Ok(Times {
-        first,
-        token,
+        first_token: first,
+        output_token: token,
         throughput: clients * output / (first + (output - 1.0).max(0.0) * token),
         bound: step.bound(),
     })
 }
 
 /// Sequences that the cache holds at their full length, at least one.
-fn held(machine: &Machine<'_>, volume: &Volume, workload: &Workload) -> Result<f64, String> {
-    let usable = machine
-        .usable
-        .ok_or("the memory of the device is not known")?
-        .as_f64();
-    let devices = machine.tensor * machine.data;
-    let weights = (volume.common + volume.unread) / machine.tensor + volume.experts / devices;
+fn held(run: &Run<'_>) -> Result<f64, Unknown> {
+    let (volume, places, workload) = (run.volume, &run.places, run.workload);
+    let usable = run.machine.usable.ok_or(Unknown::Memory)?.as_f64();
+    let weights = ((volume.common + volume.unread) / places.tensor
+        + volume.experts / places.sharing())
+        / places.row;
     let free = usable * POOL_SHARE - weights - RESERVE;
     let length = float(workload.cached) + float(workload.input) + float(workload.output);
-    let each = volume.cache(length, machine.tensor);
-    Ok((free / each * machine.data).max(1.0))
+    let each = volume.cache.held(length, places.tensor);
+    Ok((free / each * places.row * places.data).max(1.0))
 }

@@ -1,16 +1,16 @@
 //! What a model makes an engine read and compute: bytes and weights, experts apart.
 
+use super::cache::Cache;
 use crate::calc::checkpoint::stored;
 use crate::calc::gguf::FileType;
 use crate::calc::load::Load;
 use crate::calc::mix::{LatentLayout, Mix, each_run, gguf_tensors};
-use crate::calc::plain;
 use crate::calc::tensors::{Role, Section, active_copies, tensors};
 use crate::calc::weights::tensor_bytes;
+use crate::catalog::NativeStorage;
 use crate::catalog::format::Storage;
 use crate::catalog::shape::{Attention, FeedForward, Shape};
-use crate::catalog::{KvFormat, NativeStorage};
-use crate::units::{Bytes, Tokens, count, float, index};
+use crate::units::{Bytes, count, float};
 
 /// What a model makes an engine read and compute, before any split.
 #[derive(Debug, Clone)]
@@ -33,8 +33,12 @@ pub(super) struct Volume {
     pub(super) used: f64,
     /// The shape.
     pub(super) shape: Shape,
-    /// How the cache is stored.
-    kv: KvFormat,
+    /// Whether the checkpoint has draft layers like those that were measured: V3's and R1's.
+    pub(super) drafts: bool,
+    /// The cache of one sequence.
+    pub(super) cache: Cache,
+    /// What attention computes.
+    attention: AttentionWork,
 }
 
 impl Volume {
@@ -59,9 +63,12 @@ impl Volume {
             routed: float(routed.max(1)),
             used: float(used),
             shape: shape.clone(),
-            kv: load.kv,
+            drafts: false,
+            cache: Cache::of(shape, load.kv),
+            attention: AttentionWork::of(shape),
         };
         volume.count_weights();
+        volume.drafts &= matches!(shape.attention, Attention::Latent { indexer: None, .. });
         match &load.format.storage {
             Storage::Gguf { mix } => volume.read_gguf(mix)?,
             Storage::Plain {} | Storage::Scaled(_) | Storage::Native {} => volume.read(load)?,
@@ -75,6 +82,7 @@ impl Volume {
             let active = active_copies(&self.shape, &tensor);
             let weights = (tensor.each() * active).as_f64() * float(count(tensor.layers.len()));
             let is_embedding = tensor.role == Role::Embedding;
+            self.drafts |= tensor.section == Section::Draft;
             if tensor.section != Section::Main || is_embedding && !tied {
                 continue;
             }
@@ -147,24 +155,43 @@ impl Volume {
         self.experts * (1.0 - (1.0 - self.used / self.routed).powf(tokens))
     }
 
-    /// Bytes of one sequence's cache at `context` tokens, on each of `tensor` devices.
-    pub(super) fn cache(&self, context: f64, tensor: f64) -> f64 {
-        let whole = crate::units::whole(context.max(0.0));
-        let sequence = plain::sequence_bytes(&self.shape, self.kv, Tokens(whole));
-        let shards = match &self.shape.attention {
-            Attention::Grouped { kv_heads, .. } => tensor.min(float(*kv_heads)),
-            Attention::Latent { .. } | Attention::Compressed(_) => 1.0,
-        };
-        sequence.as_f64() / shards
-    }
-
     /// Operations of one token's attention in all layers when it sees `seen` tokens.
     pub(super) fn attention(&self, seen: f64, absorbed: bool) -> f64 {
-        let layers = f64::from(self.shape.layers);
-        match &self.shape.attention {
+        self.attention.at(seen, absorbed)
+    }
+}
+
+/// Operations of attention, as sums that need no list of layers.
+#[derive(Debug, Clone)]
+struct AttentionWork {
+    /// Operations for each token seen: of the full computation, and on the latent.
+    plain: f64,
+    absorbed: f64,
+    /// The most tokens that it sees.
+    most: f64,
+    /// Operations of the indexer for each token seen.
+    scores: f64,
+    /// Further layers: operations for each entry, tokens an entry stands for, the most entries.
+    entries: Vec<[f64; 3]>,
+}
+
+impl AttentionWork {
+    fn of(shape: &Shape) -> Self {
+        let layers = f64::from(shape.layers);
+        let mut work = Self {
+            plain: 0.0,
+            absorbed: 0.0,
+            most: f64::INFINITY,
+            scores: 0.0,
+            entries: Vec::new(),
+        };
+        match &shape.attention {
             Attention::Grouped {
                 heads, head_size, ..
-            } => layers * 4.0 * float(heads * head_size) * seen,
+            } => {
+                work.plain = layers * 4.0 * float(heads * head_size);
+                work.absorbed = work.plain;
+            }
             Attention::Latent {
                 heads,
                 kv_rank,
@@ -174,30 +201,50 @@ impl Volume {
                 indexer,
                 ..
             } => {
-                let width = if absorbed {
-                    2 * kv_rank + rope_size
-                } else {
-                    nope_size + rope_size + value_size
-                };
-                let (seen, sorted) = indexer.map_or((seen, 0.0), |indexer| {
-                    let scores = 2.0 * float(indexer.heads * indexer.head_size) * seen;
-                    (seen.min(float(indexer.top_tokens)), scores)
-                });
-                layers * (2.0 * float(heads * width) * seen + sorted)
+                work.plain = layers * 2.0 * float(heads * (nope_size + rope_size + value_size));
+                work.absorbed = layers * 2.0 * float(heads * (2 * kv_rank + rope_size));
+                if let Some(indexer) = indexer {
+                    work.most = float(indexer.top_tokens);
+                    work.scores = layers * 2.0 * float(indexer.heads * indexer.head_size);
+                }
             }
             Attention::Compressed(own) => {
-                let window = seen.min(float(own.window_tokens));
-                let kept = |layer: u32| match own.ratios.get(index(u64::from(layer))) {
-                    Some(ratio) if *ratio > 0 => {
-                        (seen / f64::from(*ratio)).min(float(own.indexer.top_tokens))
+                let entry = 4.0 * float(own.heads * own.head_size);
+                work.plain = layers * entry;
+                work.absorbed = work.plain;
+                work.most = float(own.window_tokens);
+                for layer in 0..shape.layers {
+                    let ratio = f64::from(own.ratio(layer));
+                    if ratio > 0.0 {
+                        add_entries(
+                            &mut work.entries,
+                            [entry, ratio, float(own.indexer.top_tokens)],
+                        );
                     }
-                    Some(_) | None => 0.0,
-                };
-                let entries: f64 = (0..self.shape.layers)
-                    .map(|layer| window + kept(layer))
-                    .sum();
-                4.0 * float(own.heads * own.head_size) * entries
+                }
             }
         }
+        work
+    }
+
+    fn at(&self, seen: f64, absorbed: bool) -> f64 {
+        let each = if absorbed { self.absorbed } else { self.plain };
+        let entries: f64 = self
+            .entries
+            .iter()
+            .map(|[each, tokens, most]| each * (seen / tokens).min(*most))
+            .sum();
+        each * seen.min(self.most) + self.scores * seen + entries
+    }
+}
+
+/// Layers whose entries stand for as many tokens count as one.
+fn add_entries(entries: &mut Vec<[f64; 3]>, [each, tokens, most]: [f64; 3]) {
+    match entries
+        .iter_mut()
+        .find(|known| known[1].total_cmp(&tokens).is_eq())
+    {
+        Some(known) => known[0] += each,
+        None => entries.push([each, tokens, most]),
     }
 }

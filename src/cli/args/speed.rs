@@ -33,6 +33,9 @@ pub(in crate::cli) struct Traffic {
     /// Clients that ask again as soon as they are answered, queueing included; without it, --sequences at once
     #[arg(long, value_name = "N", value_parser = positive)]
     concurrency: Option<u64>,
+    /// The model's own draft layers guess tokens ahead (multi-token prediction)
+    #[arg(long)]
+    mtp: bool,
 }
 
 impl Traffic {
@@ -43,6 +46,7 @@ impl Traffic {
             output: self.output_tokens,
             cached: self.cached,
             concurrency: self.concurrency,
+            speculative: self.mtp,
         }
     }
 }

@@ -76,6 +76,7 @@ fn machine(catalog: &Catalog, asked: &HardwareAsked) -> Result<Hardware> {
         Some(devices) => Hardware {
             devices,
             host: host.map(|host| chosen(host, asked.of)),
+            host_bandwidth: None,
         },
         None => processor_only(catalog, asked.of, host)?,
     };
@@ -122,6 +123,7 @@ fn accelerators(catalog: &Catalog, setting: Setting) -> Result<Option<Vec<Device
         let other = Hardware {
             devices: left,
             host: None,
+            host_bandwidth: None,
         };
         complain(
             "note",
@@ -202,5 +204,6 @@ fn processor_only(catalog: &Catalog, of: MemoryOf, host: Option<HostMemory>) -> 
     Ok(Hardware {
         devices: vec![device],
         host: Some(memory),
+        host_bandwidth: None,
     })
 }

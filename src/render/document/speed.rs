@@ -44,6 +44,7 @@ pub(super) struct TrafficPart {
     output_tokens: u64,
     cached_tokens: u64,
     concurrency: Option<u64>,
+    speculative: bool,
 }
 
 /// The article's tier in any document.
@@ -120,6 +121,7 @@ impl TrafficPart {
             output_tokens: traffic.output,
             cached_tokens: traffic.cached,
             concurrency: traffic.concurrency,
+            speculative: traffic.speculative,
         }
     }
 }

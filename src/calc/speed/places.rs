@@ -1,0 +1,68 @@
+//! How a model lies on its devices.
+
+use super::machine::{Lay, Machine};
+use crate::calc::load::Split;
+use crate::units::float;
+
+/// Why a machine has no figure for a split or a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unknown {
+    /// The link between devices has no sourced rate.
+    Link,
+    /// The memory of the device is not known, hence not how many sequences it holds.
+    Memory,
+    /// No closed loop of the engine was measured.
+    ClosedLoop,
+    /// No speculative run of such a model was measured.
+    Speculative,
+    /// The bandwidth of the host's memory is not known.
+    Host,
+}
+
+/// Devices by what they share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    /// Devices that share each layer.
+    pub(super) tensor: f64,
+    /// Replicas of the attention.
+    pub(super) data: f64,
+    /// Devices that layers pass one after another.
+    pub(super) row: f64,
+    /// Bytes per second of the link that the devices of a layer share, one direction.
+    pub(super) link: f64,
+    /// The same for those that share its experts.
+    pub(super) expert_link: f64,
+}
+
+impl Places {
+    /// Where `split` puts the model on `devices`, or why its speed is unknown.
+    pub(super) fn of(machine: &Machine<'_>, split: Split, devices: u64) -> Result<Self, Unknown> {
+        let (tensor, data) = (split.tensor.max(1), split.data.max(1));
+        let row = match machine.lay {
+            Lay::InARow => (devices / tensor).max(1),
+            Lay::Sharded => split.pipeline.max(1),
+        };
+        Ok(Self {
+            tensor: float(tensor),
+            data: float(data),
+            row: float(row),
+            link: link(machine, tensor)?,
+            expert_link: link(machine, tensor.saturating_mul(data))?,
+        })
+    }
+
+    /// Devices that share the experts of a layer.
+    pub(super) fn sharing(&self) -> f64 {
+        self.tensor * self.data
+    }
+}
+
+/// The link among `devices`: the slower one where they do not fit one node.
+fn link(machine: &Machine<'_>, devices: u64) -> Result<f64, Unknown> {
+    let apart = machine.per_node.is_some_and(|held| devices > held);
+    match (devices, apart) {
+        (0..=1, _) => Ok(f64::INFINITY),
+        (_, false) => machine.link.ok_or(Unknown::Link),
+        (_, true) => machine.far_link.ok_or(Unknown::Link),
+    }
+}

@@ -1,0 +1,336 @@
+//! A model, format, engine and kind of device, prepared for many splits and workloads.
+
+use super::machine::{Constants, Machine};
+use super::places::{Places, Unknown};
+use super::volume::Volume;
+use super::workload::{Range, Speed, Times, View, Workload};
+use super::{decode, prefill, served};
+use crate::calc::load::{Load, Split};
+use crate::catalog::calibration::{Place, closest};
+use crate::catalog::engine_speed::{EngineSpeed, Kernel, ModelClass, Spread};
+use crate::catalog::{Basis, Calibration};
+use crate::units::float;
+
+/// How far repeats of one measurement lie apart, 10th to 90th percentile.
+///
+/// Source: repeats among the published closed loops differ by 5 to 9% (output token) and 11 to 22% (first
+/// token) at the 90th percentile; the wider of each.
+const REPEATS: Spread = Spread {
+    first_token: [0.82, 1.22],
+    output_token: [0.92, 1.09],
+    throughput: [0.92, 1.09],
+};
+
+/// Everything of a question that neither the split nor the workload changes.
+///
+/// Made once for a model, format, cache format, engine and kind of device, it answers in well under a microsecond.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    machine: Machine<'a>,
+    volume: Volume,
+    basis: Basis,
+    scale: Option<Scale>,
+    notes: Vec<String>,
+}
+
+/// What measurements on this machine say of the figures.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    first_token: f64,
+    output_token: f64,
+    /// Measured over scaled; none where another model was measured, which leaves the engine's own range.
+    spread: Option<Spread>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Prepares the question of `load`; its split, context and number of sequences do not matter.
+    ///
+    /// # Errors
+    /// When the speed of such a question cannot be said: the reason.
+    pub fn of(load: &Load<'a>) -> Result<Self, String> {
+        let machine = Machine::of(load)?;
+        let mut notes = vec![format!("constants: {}", machine.constants.source)];
+        if machine.unseen {
+            notes.push(format!(
+                "{} was not measured with this kind of model and format on {}; the range is that of devices and models left out of the fit",
+                machine.engine, machine.key.architecture
+            ));
+        }
+        Ok(Self {
+            machine,
+            volume: Volume::of(load)?,
+            basis: load.model.basis.and(Basis::Modelled),
+            scale: None,
+            notes,
+        })
+    }
+
+    /// The same with other constants of the engine, for fitting them.
+    ///
+    /// None when they say nothing of such a model on such a device.
+    #[must_use]
+    pub fn refitted<'b>(
+        &'b self,
+        constants: &'b EngineSpeed,
+        at: (Split, u64),
+    ) -> Option<Refitted<'b>> {
+        let machine = Machine {
+            constants,
+            found: Constants::of(constants, self.machine.key)?,
+            ..self.machine
+        };
+        Some(Refitted {
+            places: Places::of(&machine, at.0, at.1).ok()?,
+            machine,
+            volume: &self.volume,
+        })
+    }
+
+    /// Architecture, class of model and kernel that the constants are looked up for.
+    #[must_use]
+    pub fn key(&self) -> (&str, ModelClass, Kernel) {
+        let key = self.machine.key;
+        (key.architecture, key.class, key.kernel)
+    }
+
+    /// The same, scaled by the most particular of `calibrations` for that model on so many devices.
+    #[must_use]
+    pub fn calibrated(
+        mut self,
+        (load, devices): (&Load<'_>, u64),
+        calibrations: &[Calibration],
+    ) -> Self {
+        let (engine, gpu) = self.machine.ids;
+        let place = Place {
+            engine,
+            gpu,
+            model: &load.model.id,
+            format: &load.format.id,
+            devices,
+        };
+        if let Some(calibration) = closest(calibrations, place) {
+            self.scale = Some(Scale::of(calibration));
+            self.basis = load.model.basis.and(Basis::Measured);
+            self.notes = vec![format!(
+                "scaled by `{}`: {} measurements of {}, {}",
+                calibration.id, calibration.rows, calibration.date, calibration.source
+            )];
+        }
+        self
+    }
+
+    /// The times of `workload` when the model lies on so many devices by that split.
+    ///
+    /// # Errors
+    /// When this split or workload has no figure.
+    pub fn times(
+        &self,
+        (split, devices): (Split, u64),
+        workload: &Workload,
+    ) -> Result<Times, Unknown> {
+        let run = Run {
+            machine: &self.machine,
+            volume: &self.volume,
+            places: Places::of(&self.machine, split, devices)?,
+            workload,
+        };
+        let times = run.times()?;
+        Ok(self.scale.map_or(times, |scale| scale.on(times, workload)))
+    }
+
+    /// The same with ranges and notes; no figures and the reason where there are none.
+    #[must_use]
+    pub fn speed(&self, at: (Split, u64), workload: &Workload) -> Speed {
+        let answer = self
+            .times(at, workload)
+            .and_then(|times| Ok((times, self.spread(at.0, workload)?)));
+        let (times, spread) = match answer {
+            Ok(answer) => answer,
+            Err(unknown) => return Speed::unknown(self.basis, self.reason(unknown)),
+        };
+        Speed {
+            time_to_first_token: Range::of(times.first_token, spread.first_token),
+            time_per_output_token: Range::of(times.output_token, spread.output_token),
+            throughput: Range::of(times.throughput, spread.throughput),
+            bound: Some(times.bound),
+            basis: self.basis,
+            notes: self.notes.clone(),
+        }
+    }
+
+    /// The reason in words.
+    #[must_use]
+    pub fn reason(&self, unknown: Unknown) -> String {
+        let (engine, device) = (self.machine.engine, self.machine.device);
+        match unknown {
+            Unknown::Link => format!("{device} has no sourced link for tensor parallelism"),
+            Unknown::Memory => format!("the memory of {device} is not known"),
+            Unknown::ClosedLoop => format!("no closed loop of {engine} was measured"),
+            Unknown::Host => "the bandwidth of the host's memory is not known".to_owned(),
+            Unknown::Speculative => "no speculative run of such a model was measured".to_owned(),
+        }
+    }
+
+    fn spread(&self, split: Split, workload: &Workload) -> Result<Spread, Unknown> {
+        let (constants, host) = (self.machine.constants, self.machine.host);
+        let ranges = &constants.ranges;
+        let seen = match workload.view {
+            View::Static => ranges.lone,
+            View::Served { .. } => ranges.served.ok_or(Unknown::ClosedLoop)?,
+        };
+        if let Some(spread) = self.scale.and_then(|scale| scale.spread) {
+            return Ok(spread);
+        }
+        let unseen = self.scale.is_none() && self.machine.unseen
+            || split.pipeline > 1
+            || split.data > 1
+            || self.machine.slower > 1.0;
+        let mut spread = if unseen {
+            wider(seen, ranges.unseen)
+        } else {
+            seen
+        };
+        if workload.speculative
+            && let Some(measured) = &constants.speculative
+        {
+            spread = spread.over(measured.range);
+        }
+        if (host.layers > 0.0 || workload.experts_on_host)
+            && let Some(measured) = &constants.host
+        {
+            spread = spread.over(measured.range);
+        }
+        Ok(spread)
+    }
+}
+
+impl Scale {
+    fn of(calibration: &Calibration) -> Self {
+        let output_token = calibration.output_token_range;
+        let turned = output_token.map(|[low, high]| [1.0 / high, 1.0 / low]);
+        let spread = Spread {
+            first_token: calibration.first_token_range.unwrap_or(REPEATS.first_token),
+            output_token: output_token.unwrap_or(REPEATS.output_token),
+            throughput: turned.unwrap_or(REPEATS.throughput),
+        };
+        Self {
+            first_token: calibration.first_token_scale,
+            output_token: calibration.output_token_scale,
+            spread: calibration.model.as_ref().map(|_| spread),
+        }
+    }
+
+    fn on(self, times: Times, workload: &Workload) -> Times {
+        let after = (float(workload.output) - 1.0).max(0.0);
+        let turn = |first: f64, token: f64| first + after * token;
+        let first_token = times.first_token * self.first_token;
+        let output_token = times.output_token * self.output_token;
+        let faster = turn(times.first_token, times.output_token) / turn(first_token, output_token);
+        Times {
+            first_token,
+            output_token,
+            throughput: times.throughput * faster,
+            bound: times.bound,
+        }
+    }
+}
+
+/// One workload on placed devices.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run<'r> {
+    pub(super) machine: &'r Machine<'r>,
+    pub(super) volume: &'r Volume,
+    pub(super) places: Places,
+    pub(super) workload: &'r Workload,
+}
+
+impl Run<'_> {
+    fn times(&self) -> Result<Times, Unknown> {
+        if self.workload.experts_on_host && self.machine.host.rate.is_none() {
+            return Err(Unknown::Host);
+        }
+        match self.workload.view {
+            View::Static => self.alone(),
+            View::Served { concurrency } => served::times(self, concurrency),
+        }
+    }
+
+    /// One batch, all at once.
+    fn alone(&self) -> Result<Times, Unknown> {
+        let sequences = float(self.workload.sequences.max(1));
+        let step = decode::step(self, sequences);
+        let fixed = self.machine.constants.prefill_seconds;
+        let first = prefill::prompts(self, sequences).map(|prompt| prompt.total() + fixed);
+        let output = float(self.workload.output);
+        let token = step.total() / drafted(self, sequences)?;
+        let turn = first.map(|first| first + (output - 1.0).max(0.0) * token);
+        Ok(Times {
+            first_token: first.unwrap_or(f64::NAN),
+            output_token: token,
+            throughput: turn.map_or(f64::NAN, |turn| sequences * output / turn),
+            bound: step.bound(),
+        })
+    }
+}
+
+/// How many times shorter the time per token is for guessing ahead: less so the more sequences there are.
+pub(super) fn drafted(run: &Run<'_>, sequences: f64) -> Result<f64, Unknown> {
+    if !run.workload.speculative {
+        return Ok(1.0);
+    }
+    let measured = run
+        .machine
+        .constants
+        .speculative
+        .as_ref()
+        .filter(|_| run.volume.drafts)
+        .ok_or(Unknown::Speculative)?;
+    let way = (sequences / measured.few).ln() / (measured.many / measured.few).ln();
+    Ok(measured.alone + (measured.loaded - measured.alone) * way.clamp(0.0, 1.0))
+}
+
+/// A prepared question with other constants, for one split.
+#[derive(Debug)]
+pub struct Refitted<'r> {
+    machine: Machine<'r>,
+    volume: &'r Volume,
+    places: Places,
+}
+
+impl Refitted<'_> {
+    /// The times of `workload`.
+    ///
+    /// # Errors
+    /// When it has no figure.
+    pub fn times(&self, workload: &Workload) -> Result<Times, Unknown> {
+        let run = Run {
+            machine: &self.machine,
+            volume: self.volume,
+            places: self.places,
+            workload,
+        };
+        run.times()
+    }
+}
+
+impl Spread {
+    /// Times stretched or shortened further by so much.
+    fn over(self, [low, high]: [f64; 2]) -> Self {
+        let times = |range: [f64; 2]| [range[0] * low, range[1] * high];
+        Self {
+            first_token: self.first_token,
+            output_token: times(self.output_token),
+            throughput: [self.throughput[0] / high, self.throughput[1] / low],
+        }
+    }
+}
+
+/// A range that holds both.
+fn wider(one: Spread, other: Spread) -> Spread {
+    let both = |a: [f64; 2], b: [f64; 2]| [a[0].min(b[0]), a[1].max(b[1])];
+    Spread {
+        first_token: both(one.first_token, other.first_token),
+        output_token: both(one.output_token, other.output_token),
+        throughput: both(one.throughput, other.throughput),
+    }
+}
