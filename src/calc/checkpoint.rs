@@ -81,6 +81,15 @@ pub fn stored(tensor: &Tensor, storage: &NativeStorage) -> Stored {
     }
 }
 
+/// Rows and columns of weights under one scale of tensors of that role; none where they are not quantized.
+#[must_use]
+pub(super) fn block(role: Role, storage: &NativeStorage) -> Option<[u64; 2]> {
+    match packing(role, storage) {
+        Packing::Plain(_) => None,
+        Packing::Quantized(quantized) => Some(quantized.block),
+    }
+}
+
 fn blocks(tensor: &Tensor, [rows, columns]: [u64; 2]) -> u64 {
     let down = tensor.rows.div_ceil(rows.max(1));
     let across = tensor.columns.div_ceil(columns.max(1));

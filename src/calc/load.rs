@@ -73,6 +73,8 @@ pub struct Options {
     pub flash_attention: Option<bool>,
     /// llama.cpp: layers on the GPU.
     pub gpu_layers: Option<u32>,
+    /// llama.cpp: leading layers whose routed experts stay in the host's memory (`--n-cpu-moe`).
+    pub host_experts: u32,
     /// llama.cpp: one cache shared by all sequences.
     pub unified_cache: bool,
     /// llama.cpp: a GGUF of V2 or V3 from before April 2025, which caches every head's keys and values.

@@ -12,6 +12,7 @@ pub mod llama_cpp;
 pub mod load;
 pub mod memory;
 pub mod mix;
+pub mod parallel;
 pub mod plain;
 pub mod rule;
 pub mod sglang;

@@ -54,17 +54,33 @@ pub fn defaults(device: Option<Bytes>, split: &Split) -> Defaults {
 pub fn reserve(shape: &Shape, device: Option<Bytes>, split: &Split, chunk: Option<u64>) -> Bytes {
     let defaults = defaults(device, split);
     let chunk = chunk.unwrap_or(defaults.chunk_tokens.0);
-    let parallel = split.tensor.saturating_mul(split.pipeline) * 1024 / 8;
+    let replicas = attention_replicas(shape, split);
+    let ranks = split.tensor.saturating_mul(replicas);
+    let parallel = ranks.saturating_mul(split.pipeline) * 1024 / 8;
     let activations = chunk.max(2048) * 3 / 2;
     let prefill_graphs = match &shape.attention {
         Attention::Latent { .. } | Attention::Compressed(_) => 1536,
         Attention::Grouped { .. } => prefill_graphs(chunk) * 8,
     };
     let mut reserved = 512 + activations + parallel + defaults.graph_sequences * 2 + prefill_graphs;
+    if replicas > 1 {
+        let many = defaults.graph_sequences > 300;
+        reserved += defaults.graph_sequences * replicas * if many { 9 } else { 6 } / 2;
+    }
     if device.is_some_and(|device| device.0 / MIB > 61_440) {
         reserved = reserved.max(10_240);
     }
     Bytes(reserved * MIB)
+}
+
+/// Replicas of the attention among devices that share the rest (`--enable-dp-attention`, for latent attention);
+/// replicas of a dense model share nothing.
+#[must_use]
+pub fn attention_replicas(shape: &Shape, split: &Split) -> u64 {
+    match &shape.attention {
+        Attention::Latent { .. } | Attention::Compressed(_) => split.data.max(1),
+        Attention::Grouped { .. } => 1,
+    }
 }
 
 /// Prefill sizes up to `most` tokens that get a CUDA graph.
@@ -142,7 +158,9 @@ fn cache_request<'a>(load: &Load<'a>) -> CacheRequest<'a> {
 /// When the engine's entry does not say.
 pub(super) fn context_bytes(load: &Load<'_>) -> Result<Bytes> {
     match load.engine.and_then(|engine| engine.memory.as_ref()) {
-        Some(EngineMemory::Context(context)) if load.split.tensor > 1 => {
+        Some(EngineMemory::Context(context))
+            if load.split.tensor > 1 || attention_replicas(&load.model.shape, &load.split) > 1 =>
+        {
             Ok(context.parallel_context_bytes)
         }
         Some(EngineMemory::Context(context)) => Ok(context.context_bytes),

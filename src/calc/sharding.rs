@@ -110,14 +110,26 @@ pub struct Piece {
 }
 
 impl Split {
-    /// Devices that share the inner width of one expert.
+    /// Devices of a stage: replicas of the attention share the experts.
+    #[must_use]
+    pub fn sharing(&self) -> u64 {
+        self.tensor.max(1).saturating_mul(self.data.max(1))
+    }
+
+    /// Devices that share the inner width of one expert: those of a stage that have no experts of their own.
+    ///
+    /// Source: `FusedMoEParallelConfig.make` in vLLM 0.24 `fused_moe/config.py`, which shards experts over tensor
+    /// and data parallel devices alike; SGLang's `moe_tp_size`, tensor over expert parallelism.
     #[must_use]
     pub fn expert_tensor(&self) -> u64 {
-        if self.expert > 1 {
-            1
-        } else {
-            self.tensor.max(1)
-        }
+        (self.sharing() / self.expert.max(1)).max(1)
+    }
+
+    /// Whether the devices of a replica take turns at its tokens in the experts, each with all of the shared ones.
+    ///
+    /// Source: `use_sequence_parallel_moe` in vLLM 0.24 `config/parallel.py`, `disable_tp` in `models/deepseek_v2.py`.
+    fn shares_tokens(&self) -> bool {
+        self.expert > 1 && self.tensor > 1 && self.data > 1
     }
 
     /// Key-value heads on one device: at least one, replicated once there are more devices than heads.
@@ -135,7 +147,12 @@ impl Split {
             columns: tensor.columns,
             copies: tensor.copies,
         };
+        let is_shared = matches!(
+            tensor.role,
+            Role::SharedGate | Role::SharedUp | Role::SharedDown
+        );
         match division(tensor.role) {
+            Division::Rows | Division::Columns if is_shared && self.shares_tokens() => {}
             Division::Replicated => {}
             Division::Rows if tensor.is_vector() => piece.columns = tensor.columns.div_ceil(ways),
             Division::Rows => piece.rows = tensor.rows.div_ceil(ways),
@@ -210,7 +227,7 @@ pub(super) fn inner_widths(shape: &Shape, split: &Split) -> (u64, u64, u64) {
             dense_intermediate.div_ceil(ways),
             expert_intermediate
                 .saturating_mul(*shared_experts)
-                .div_ceil(ways),
+                .div_ceil(if split.shares_tokens() { 1 } else { ways }),
             expert_intermediate.div_ceil(split.expert_tensor()),
         ),
     }
@@ -234,6 +251,26 @@ mod tests {
         };
         assert_eq!(split.stages(61), [0..15, 15..30, 30..46, 46..61]);
         assert_eq!(Split::SINGLE.stages(32).first(), Some(&(0..32)));
+    }
+
+    /// The examples in `FusedMoEParallelConfig.make` of vLLM's `fused_moe/config.py`.
+    #[test]
+    fn experts_are_shared_by_all_replicas() {
+        let of = |tensor, data, expert| {
+            let split = Split {
+                tensor,
+                data,
+                expert,
+                pipeline: 1,
+            };
+            (split.expert_tensor(), split.sharing())
+        };
+        assert_eq!(of(2, 1, 1), (2, 2));
+        assert_eq!(of(1, 2, 1), (2, 2));
+        assert_eq!(of(2, 2, 1), (4, 4));
+        assert_eq!(of(2, 1, 2), (1, 2));
+        assert_eq!(of(1, 2, 2), (1, 2));
+        assert_eq!(of(2, 2, 4), (1, 4));
     }
 
     #[test]

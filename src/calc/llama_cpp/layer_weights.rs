@@ -10,16 +10,29 @@ use crate::calc::mix::{Mix, each_run};
 use crate::calc::tensors::Section;
 use crate::catalog::Shape;
 use crate::catalog::model::FileSizes;
+use crate::catalog::shape::FeedForward;
 use crate::units::Bytes;
 
 /// Bytes of the weights by layer, as a kind of memory rounds them.
 pub(super) struct LayerWeights {
-    /// Layers that have a tensor in one type, and its bytes in each of them.
-    runs: Vec<(Range<u32>, Bytes)>,
+    /// Layers that have a tensor in one type.
+    runs: Vec<Held>,
     pub(super) embedding: Bytes,
     pub(super) output: Bytes,
     /// What the processor copies into an order of its own, beside the mapped file.
     pub(super) repacked: Bytes,
+}
+
+/// A tensor in one type.
+struct Held {
+    /// The layers that have it.
+    layers: Range<u32>,
+    /// Its bytes in each of them.
+    each: Bytes,
+    /// The same in a file that the host maps.
+    mapped: Bytes,
+    /// Whether it holds a layer's routed experts.
+    experts: bool,
 }
 
 /// Types that a processor with AVX2 multiplies in an order of its own, into which it copies them.
@@ -31,6 +44,22 @@ const REPACKED: [BlockType; 4] = [
     BlockType::Iq4Nl,
     BlockType::Mxfp4,
 ];
+
+/// Layers that are in both.
+fn shared(one: &Range<u32>, other: &Range<u32>) -> u64 {
+    let (start, end) = (one.start.max(other.start), one.end.min(other.end));
+    u64::from(end.saturating_sub(start))
+}
+
+/// Whether `--n-cpu-moe` leaves a tensor with the host: `LLM_FFN_EXPS_REGEX` in `common/common.h`.
+fn is_expert(tensor: &GgufTensor, shape: &Shape) -> bool {
+    matches!(shape.feed_forward, FeedForward::Experts { .. })
+        && tensor.matrices > 1
+        && matches!(
+            tensor.category,
+            Category::Gate | Category::Up | Category::Down
+        )
+}
 
 impl LayerWeights {
     pub(super) fn of(
@@ -68,7 +97,12 @@ impl LayerWeights {
             }
             let each = held(backend);
             if run.tensor.in_layer {
-                found.runs.push((run.layers.clone(), each));
+                found.runs.push(Held {
+                    layers: run.layers.clone(),
+                    each,
+                    mapped: held(Backend::Cpu),
+                    experts: is_expert(run.tensor, shape),
+                });
             } else {
                 found.output += each;
             }
@@ -81,7 +115,12 @@ impl LayerWeights {
         Self {
             runs: (0..)
                 .zip(&file.layers)
-                .map(|(layer, each)| (layer..layer + 1, *each))
+                .map(|(layer, each)| Held {
+                    layers: layer..layer + 1,
+                    each: *each,
+                    mapped: *each,
+                    experts: false,
+                })
                 .collect(),
             embedding: file.embedding,
             output: file.output,
@@ -92,11 +131,42 @@ impl LayerWeights {
     pub(super) fn range(&self, layers: &Range<u32>) -> Bytes {
         self.runs
             .iter()
-            .map(|(run, each)| {
-                let (start, end) = (run.start.max(layers.start), run.end.min(layers.end));
-                *each * u64::from(end.saturating_sub(start))
-            })
+            .map(|run| run.each * shared(&run.layers, layers))
             .sum()
+    }
+
+    /// The routed experts of the layers below `kept`, which stay in the host's memory.
+    pub(super) fn host_experts(&self, kept: u32) -> Bytes {
+        self.experts()
+            .map(|run| run.mapped * shared(&run.layers, &(0..kept)))
+            .sum()
+    }
+
+    /// The largest of them: what a large batch copies to a device at a time.
+    fn largest_host_expert(&self, layers: &Range<u32>) -> Bytes {
+        self.experts()
+            .filter(|run| shared(&run.layers, layers) > 0)
+            .map(|run| run.each)
+            .max()
+            .unwrap_or(Bytes::ZERO)
+    }
+
+    fn experts(&self) -> impl Iterator<Item = &Held> {
+        self.runs.iter().filter(|run| run.experts)
+    }
+
+    /// What a device saves of the place's layers when the experts below `kept` stay with the host, and the
+    /// buffer that it needs for them instead.
+    ///
+    /// Source: `ggml_backend_sched_split_graph` in `ggml/src/ggml-backend.cpp`: a large batch copies a host weight
+    /// to the device, one at a time.
+    pub(super) fn spared(&self, place: &Place, kept: u32) -> (Bytes, Bytes) {
+        let layers = place.layers.start..place.layers.end.min(kept);
+        let saved = self
+            .experts()
+            .map(|run| run.each * shared(&run.layers, &layers))
+            .sum();
+        (saved, self.largest_host_expert(&layers))
     }
 
     pub(super) fn on(&self, place: &Place, backend: Backend) -> Bytes {

@@ -53,7 +53,8 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
         Backend::Cuda
     };
     let places = places(load, backend);
-    let pipelined = backend == Backend::Cuda && places.len() > 1;
+    // Source: `pipeline_parallel` in `src/llama-context.cpp`: not with tensors laid elsewhere.
+    let pipelined = backend == Backend::Cuda && places.len() > 1 && load.options.host_experts == 0;
     let cache = |layers: &Range<u32>, backend| -> Bytes {
         layers
             .clone()
@@ -138,6 +139,11 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
     let shape = &load.model.shape;
     let backend = prepared.backend;
     let weights = match load.model.file.as_ref().filter(|file| file.is_gguf) {
+        Some(_) if load.options.host_experts > 0 => {
+            return Err(Error::Unanswerable(
+                "which bytes of the file's layers are experts is not told apart".to_owned(),
+            ));
+        }
         Some(file) => LayerWeights::of_file(file),
         None => LayerWeights::of(shape, mix(load)?, (backend, &prepared.tensors)),
     };
@@ -145,11 +151,14 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
         .places
         .iter()
         .zip(&prepared.devices)
-        .map(|(place, (kv_cache, compute))| Parts {
-            weights: weights.on(place, backend),
-            kv_cache: *kv_cache,
-            compute: *compute,
-            runtime: runtime(load, backend),
+        .map(|(place, (kv_cache, compute))| {
+            let (saved, copied) = weights.spared(place, load.options.host_experts);
+            Parts {
+                weights: weights.on(place, backend) - saved,
+                kv_cache: *kv_cache,
+                compute: *compute + copied,
+                runtime: runtime(load, backend),
+            }
         })
         .collect();
     let mut memory = Memory {
@@ -160,6 +169,7 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
             .model
             .basis
             .and(compute::basis(shape, backend))
+            .and(offload_basis(load))
             .and(runtime_basis(backend)),
         steps: Vec::new(),
         notes: notes(load, prepared, weights.repacked),
@@ -216,6 +226,15 @@ fn runtime_basis(backend: Backend) -> Basis {
     }
 }
 
+/// What a large batch copies of the host's experts was read in the source, not measured.
+fn offload_basis(load: &Load<'_>) -> Basis {
+    if load.options.host_experts > 0 {
+        Basis::Modelled
+    } else {
+        Basis::Exact
+    }
+}
+
 /// What stays with the processor: the embedding, layers that are not offloaded, pinned buffers.
 fn host(load: &Load<'_>, prepared: &Prepared, weights: &LayerWeights) -> HostParts {
     if prepared.backend == Backend::Cpu {
@@ -227,7 +246,10 @@ fn host(load: &Load<'_>, prepared: &Prepared, weights: &LayerWeights) -> HostPar
         Bytes::ZERO
     };
     HostParts {
-        weights: weights.embedding + weights.range(&prepared.left) + output,
+        weights: weights.embedding
+            + weights.range(&prepared.left)
+            + weights.host_experts(load.options.host_experts)
+            + output,
         kv_cache: prepared.left_cache,
         compute: prepared.host_compute,
     }

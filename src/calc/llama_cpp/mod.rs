@@ -21,4 +21,5 @@ pub mod settings;
 pub use backend::Backend;
 pub use cache::{cache_bytes, layer_bytes};
 pub use load::{Prepared, file_bytes, memory, prepare, with_weights};
+pub use places::layers_by_device;
 pub use settings::{Outputs, Settings};

@@ -3,8 +3,24 @@
 use std::ops::Range;
 
 use super::backend::Backend;
+use crate::calc::hardware::Hardware;
 use crate::calc::load::Load;
 use crate::units::{float, whole};
+
+/// The layers of each device of `load`, first to last, and whether it holds the output.
+#[must_use]
+pub fn layers_by_device(load: &Load<'_>) -> Vec<(Range<u32>, bool)> {
+    let processor = load.hardware.is_some_and(Hardware::is_cpu);
+    let backend = if processor {
+        Backend::Cpu
+    } else {
+        Backend::Cuda
+    };
+    places(load, backend)
+        .into_iter()
+        .map(|place| (place.layers, place.output))
+        .collect()
+}
 
 /// What a device holds, and whether it is one: layers `layers` and perhaps the output.
 #[derive(Debug, Clone)]

@@ -18,6 +18,8 @@ const HALF: u64 = 2;
 const SINGLE: u64 = 4;
 /// The most tokens whose keys and values are expanded at once in a long prefill.
 const EXPANDED_TOKENS: u64 = 64 * 1024;
+/// The most tokens that the expert kernels take at once (`VLLM_FUSED_MOE_CHUNK_SIZE`).
+const EXPERT_TOKENS: u64 = 16 * 1024;
 
 /// The peak of one device, in bytes.
 #[must_use]
@@ -30,7 +32,11 @@ pub fn peak(shape: &Shape, split: &Split, server: &Server, overheads: &Overheads
     layer.max(sampler)
 }
 
-/// Scratch memory of the expert kernels, which stays allocated from the first layer on.
+/// Scratch memory of the expert kernels, which stays allocated from the first layer on, and the tokens that
+/// all replicas bring to them and take back.
+///
+/// Source: `allgather_reducescatter`, the default of `--all2all-backend`; the kernels go over many tokens in
+/// chunks of `VLLM_FUSED_MOE_CHUNK_SIZE`.
 fn expert_workspace(shape: &Shape, split: &Split, batch: Tokens) -> Bytes {
     let FeedForward::Experts {
         experts_per_token, ..
@@ -40,7 +46,13 @@ fn expert_workspace(shape: &Shape, split: &Split, batch: Tokens) -> Bytes {
     };
     let (_, _, inner) = inner_widths(shape, split);
     let row = inner.max(shape.hidden) + (2 * inner).max(shape.hidden);
-    Bytes(batch.0) * (experts_per_token * row * HALF)
+    let tokens = batch.0.saturating_mul(split.data.max(1));
+    let gathered = if split.data > 1 {
+        Bytes(tokens) * (2 * shape.hidden * HALF)
+    } else {
+        Bytes::ZERO
+    };
+    Bytes(tokens.min(EXPERT_TOKENS.max(batch.0))) * (experts_per_token * row * HALF) + gathered
 }
 
 /// The widest of a layer's steps: dense feed-forward, experts, latent attention.

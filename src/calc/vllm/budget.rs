@@ -9,7 +9,7 @@ use crate::calc::cache::{Blocks, CacheRequest, blocks};
 use crate::calc::load::Split;
 use crate::catalog::KvFormat;
 use crate::catalog::engine_memory::Overheads;
-use crate::catalog::shape::Shape;
+use crate::catalog::shape::{FeedForward, Shape};
 use crate::units::{Bytes, Tokens, count};
 
 /// What is served: the model, its formats, its split.
@@ -83,6 +83,11 @@ pub fn cache_tokens(stages: &[Stage], server: &Server) -> Tokens {
     stages.iter().map(tokens).min().unwrap_or(Tokens::ZERO)
 }
 
+/// Whether replicas exchange tokens, which dense models' do not.
+fn has_experts(shape: &Shape) -> bool {
+    matches!(shape.feed_forward, FeedForward::Experts { .. })
+}
+
 fn stage(model: &Model, server: &Server, overheads: &Overheads, layers: &Range<u32>) -> Stage {
     let (shape, split) = (model.shape, &model.split);
     let graphs = graphs::bytes(
@@ -100,7 +105,7 @@ fn stage(model: &Model, server: &Server, overheads: &Overheads, layers: &Range<u
     Stage {
         load: load_bytes(shape, &model.weights, split, layers),
         activation: activation::peak(shape, split, server, overheads),
-        non_torch: if split.tensor > 1 {
+        non_torch: if split.tensor > 1 || split.data > 1 && has_experts(shape) {
             overheads.non_torch_parallel_bytes
         } else {
             overheads.non_torch_bytes

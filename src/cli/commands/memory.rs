@@ -136,6 +136,7 @@ pub(super) fn request(
                 .flash_attention
                 .map(|switch| switch == OnOff::On),
             gpu_layers: args.engine.gpu_layers,
+            host_experts: 0,
             unified_cache: args.engine.kv_unified,
             legacy_file: args.engine.legacy_gguf,
             all_logits: args.engine.all_logits,
