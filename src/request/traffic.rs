@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::calc::load::Load;
-use crate::calc::speed::{Range, Routing, Speed, View, Workload, speed};
+use crate::calc::speed::{Range, Speed, View, Workload, speed};
 use crate::catalog::Scenario;
 use crate::catalog::defaults::RequestDefaults;
 use crate::error::{Error, Result};
@@ -142,26 +142,30 @@ impl Traffic {
     /// How fast `load` answers it: `sequences` at once, or so many clients where clients are asked for.
     #[must_use]
     pub fn speed(&self, load: &Load<'_>, sequences: u64) -> Speed {
+        self.complete(speed(load, &self.workload(sequences)))
+    }
+
+    /// What is asked of the calculator: `sequences` at once, or so many clients where clients are asked for.
+    #[must_use]
+    pub fn workload(&self, sequences: u64) -> Workload {
         let view = match self.concurrency {
             Some(_) => View::Served {
                 concurrency: sequences,
             },
             None => View::Static,
         };
-        let mut found = speed(
-            load,
-            &Workload {
-                input: self.input,
-                output: self.output,
-                cached: self.cached,
-                sequences,
-                view,
-                // Prompts of different users choose their experts independently.
-                routing: Routing::Independent,
-                speculative: self.speculative,
-                experts_on_host: load.options.host_experts > 0,
-            },
-        );
+        Workload {
+            sequences,
+            cached: self.cached,
+            view,
+            speculative: self.speculative,
+            ..Workload::one(self.input, self.output)
+        }
+    }
+
+    /// `found` without the figures that an answer of no or one token has not.
+    #[must_use]
+    pub fn complete(&self, mut found: Speed) -> Speed {
         if self.output < 2 && found.time_per_output_token.is_some() {
             found.time_per_output_token = None;
             found.bound = None;
