@@ -1,7 +1,7 @@
 //! Which DeepSeek model, in which precision, fits and serves best on which hardware, and what to run.
 //!
 //! The layers, each naming only those before it: `units`, `error`, `catalog`, `calc`, `files`, `request`, then
-//! the answers (`recommend`, `check`, `quantize`, `migrate`, `listing`, `speed`, `train`), `deploy`, `render`, `cli`.
+//! the answers (`recommend`, `check`, `quantize`, `migrate`, `listing`, `plan`, `speed`, `train`), `deploy`, `render`, `cli`.
 
 pub mod calc;
 pub mod catalog;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod files;
 pub mod listing;
 pub mod migrate;
+pub mod plan;
 pub mod quantize;
 pub mod recommend;
 pub mod render;

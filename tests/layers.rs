@@ -14,6 +14,7 @@ const LAYERS: [&[&str]; 10] = [
         "check",
         "listing",
         "migrate",
+        "plan",
         "quantize",
         "recommend",
         "speed",

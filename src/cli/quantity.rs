@@ -1,5 +1,7 @@
 //! Quantities as people type them.
 
+use super::args::Target;
+
 /// Tokens: `4096`, `32k`, `1m`; k and m are 1024s.
 pub(super) fn tokens(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_lowercase();
@@ -98,6 +100,48 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Gbit/s: `400`, `400gbps`, `3.2tbps`.
+pub(super) fn gigabits(text: &str) -> Result<f64, String> {
+    let lower = text.trim().to_lowercase();
+    let (digits, factor) = match lower.strip_suffix("tbps") {
+        Some(rest) => (rest, 1000.0),
+        None => (lower.trim_end_matches("gbps"), 1.0),
+    };
+    match digits.trim().parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate * factor),
+        _ => Err("expected Gbit/s such as 400".to_owned()),
+    }
+}
+
+/// Demands in one word: `ttft<500ms,tpot<30ms,concurrency=64`.
+pub(super) fn target(text: &str) -> Result<Target, String> {
+    let mut target = Target::default();
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let (name, value) = part
+            .split_once(['<', '='])
+            .ok_or_else(|| format!("`{part}` lacks a limit; expected such as ttft<500ms"))?;
+        let value = value.trim_start_matches('=');
+        match name.trim().to_lowercase().as_str() {
+            "ttft" => target.first_token = Some(seconds(value)?),
+            "tpot" => target.output_token = Some(seconds(value)?),
+            "concurrency" => target.concurrency = Some(positive(value)?),
+            other => {
+                return Err(format!(
+                    "`{other}` is no demand; expected ttft, tpot or concurrency"
+                ));
+            }
+        }
+    }
+    if target.first_token.is_none() && target.output_token.is_none() {
+        return Err("expected ttft or tpot, such as ttft<500ms,tpot<30ms".to_owned());
+    }
+    Ok(target)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +162,21 @@ mod tests {
         for text in ["0", "-1ms", "", "ms", "nan", "inf", "1m"] {
             assert!(seconds(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_target_names_its_demands() {
+        let found = target("ttft<500ms, tpot<=0.03s,concurrency=64");
+        let expected = Target {
+            first_token: Some(0.5),
+            output_token: Some(0.03),
+            concurrency: Some(64),
+        };
+        assert_eq!(found, Ok(expected));
+        for text in ["", "ttft", "ttft<0", "speed<3", "concurrency=64", "tpot<x"] {
+            assert!(target(text).is_err(), "{text}");
+        }
+        assert_eq!(gigabits("3.2Tbps"), Ok(3200.0));
     }
 
     #[test]

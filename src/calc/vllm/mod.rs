@@ -160,6 +160,12 @@ fn server_of(load: &Load<'_>) -> Option<Server> {
     })
 }
 
+/// Sequences that one server computes at once by default.
+#[must_use]
+pub fn default_sequences(load: &Load<'_>) -> u64 {
+    server_of(load).map_or(1, |server| server.sequences)
+}
+
 fn server_on(load: &Load<'_>, device: Bytes, capability: Option<ComputeCapability>) -> Server {
     let defaults = defaults(device, false, Usage::Server);
     let shape = &load.model.shape;

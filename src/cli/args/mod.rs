@@ -91,7 +91,7 @@ pub(super) enum Command {
     Speed(Speed),
     /// Whether a model fits and meets demands, for scripts: exit code 0 or 3
     Check(Check),
-    /// How to split a model over devices, for training
+    /// How to split a model over devices, for serving or training, and what that holds, serves and costs
     Plan(Plan),
     /// Every format of a model side by side
     Quantize(OneModel),

@@ -41,8 +41,9 @@ struct RequestPart<'a> {
     max_time_per_output_token_seconds: Option<f64>,
 }
 
+/// Hardware in any document.
 #[derive(Serialize, JsonSchema)]
-struct HardwarePart<'a> {
+pub(super) struct HardwarePart<'a> {
     detected: bool,
     memory_of: Option<&'static str>,
     gpus: u64,
@@ -174,7 +175,7 @@ fn row<'a>(
 }
 
 impl<'a> HardwarePart<'a> {
-    fn of(hardware: &'a Hardware) -> Self {
+    pub(super) fn of(hardware: &'a Hardware) -> Self {
         let of = hardware.measured_of();
         Self {
             detected: of.is_some(),

@@ -1,0 +1,82 @@
+//! The order of plans.
+
+use std::cmp::Ordering;
+
+use super::{Plan, Wish};
+use crate::calc::speed::Speed;
+use crate::request::Traffic;
+use crate::units::float;
+
+/// What counts most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// The time of one answer, at the load that is asked for: what somebody waits for.
+    #[default]
+    Latency,
+    /// Tokens per second of all sequences.
+    Throughput,
+    /// Money per token.
+    Cost,
+}
+
+impl Goal {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Throughput => "throughput",
+            Self::Cost => "cost",
+        }
+    }
+}
+
+/// Best first; plans without the figure last, and among equals the one that asks least of the engine.
+pub(super) fn sort(plans: &mut [Plan], wish: &Wish) {
+    plans.sort_by(|one, other| order(one, other, wish));
+}
+
+fn order(one: &Plan, other: &Plan, wish: &Wish) -> Ordering {
+    let simpler = |plan: &Plan| {
+        let split = plan.request.split;
+        (split.expert, split.pipeline, split.data)
+    };
+    score(one, wish)
+        .total_cmp(&score(other, wish))
+        .then_with(|| simpler(one).cmp(&simpler(other)))
+}
+
+/// The less, the better; infinite where it is not known.
+pub(super) fn score(plan: &Plan, wish: &Wish) -> f64 {
+    let known = match wish.goal {
+        Goal::Latency => answer_seconds(asked(plan, wish), &wish.traffic),
+        Goal::Throughput => plan.full.speed.throughput.map(|rate| -rate.value),
+        // On the same devices the most tokens are the cheapest.
+        Goal::Cost => plan
+            .cost
+            .as_ref()
+            .map(|cost| cost.usd_per_million_output_tokens)
+            .or(plan.full.speed.throughput.map(|rate| -rate.value)),
+    };
+    known.unwrap_or(f64::INFINITY)
+}
+
+/// The speed at the load that was asked for: alone where none was.
+pub(super) fn asked<'a>(plan: &'a Plan, wish: &Wish) -> &'a Speed {
+    if wish.traffic.concurrency.is_some() || plan.request.sequences > 1 {
+        &plan.full.speed
+    } else {
+        &plan.alone.speed
+    }
+}
+
+/// Seconds until one answer is complete.
+pub(super) fn answer_seconds(speed: &Speed, traffic: &Traffic) -> Option<f64> {
+    let first = speed.time_to_first_token?.value;
+    let more = float(traffic.output.saturating_sub(1));
+    match speed.time_per_output_token {
+        Some(token) => Some(first + more * token.value),
+        None if traffic.output < 2 => Some(first),
+        None => None,
+    }
+}

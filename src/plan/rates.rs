@@ -1,0 +1,95 @@
+//! The speeds of a plan: inside a node, and over the network.
+
+use super::{Figures, nodes};
+use crate::calc::hardware::Hardware;
+use crate::calc::load::Load;
+use crate::calc::speed::{Prepared, Speed};
+use crate::catalog::Basis;
+use crate::request::{Request, Traffic};
+use crate::units::count;
+
+/// The speed model of one question, prepared for its splits.
+pub(super) struct Rates<'a> {
+    near: Result<Prepared<'a>, String>,
+    far: Option<Result<Prepared<'a>, String>>,
+}
+
+impl<'a> Rates<'a> {
+    /// Prepares `request`, and the same with the network's rate as its link.
+    pub(super) fn of(request: &'a Request, far: Option<&'a Hardware>) -> Self {
+        let load = request.load();
+        Self {
+            near: Prepared::of(&load),
+            far: far.map(|hardware| {
+                Prepared::of(&Load {
+                    hardware: Some(hardware),
+                    ..load
+                })
+            }),
+        }
+    }
+
+    /// One sequence on each of `replicas`, all prompts at once.
+    pub(super) fn alone(&self, (request, replicas): (&Request, u64), traffic: &Traffic) -> Figures {
+        let lone = Traffic {
+            concurrency: None,
+            ..*traffic
+        };
+        self.full((request, replicas), &lone)
+    }
+
+    /// `sequences` at once, or so many clients.
+    pub(super) fn full(&self, (request, sequences): (&Request, u64), traffic: &Traffic) -> Figures {
+        let speed = self.speed((request, sequences), traffic);
+        Figures {
+            sequences,
+            speed: traffic.complete(speed),
+        }
+    }
+
+    fn speed(&self, (request, sequences): (&Request, u64), traffic: &Traffic) -> Speed {
+        let basis = request.model.basis;
+        if request.options.host_experts > 0 {
+            return unknown(
+                basis,
+                format!(
+                    "the routed experts of {} layers stay in host memory, whose speed was not measured",
+                    request.options.host_experts
+                ),
+            );
+        }
+        let prepared = if nodes::spans(request) {
+            match &self.far {
+                Some(far) => far,
+                None => {
+                    return unknown(
+                        basis,
+                        "tensor parallelism reaches over several servers, whose network is not known (--network-gbps)".to_owned(),
+                    );
+                }
+            }
+        } else {
+            &self.near
+        };
+        let devices = request
+            .hardware
+            .as_ref()
+            .map_or(0, |hardware| count(hardware.devices.len()));
+        match prepared {
+            Ok(prepared) => prepared.speed((request.split, devices), &traffic.workload(sequences)),
+            Err(reason) => unknown(basis, reason.clone()),
+        }
+    }
+}
+
+/// No figure, and why.
+fn unknown(basis: Basis, reason: String) -> Speed {
+    Speed {
+        time_to_first_token: None,
+        time_per_output_token: None,
+        throughput: None,
+        bound: None,
+        basis,
+        notes: vec![reason],
+    }
+}
