@@ -5,6 +5,7 @@ pub mod accuracy;
 pub mod cache;
 pub mod checkpoint;
 pub mod estimate;
+pub mod footprint;
 pub mod gguf;
 pub mod gguf_tensors;
 pub mod hardware;

@@ -172,12 +172,20 @@ pub(super) fn context_bytes(load: &Load<'_>) -> Result<Bytes> {
 
 /// What of a device is free for activations and graphs once the pools are made.
 fn slack(load: &Load<'_>) -> Result<Bytes> {
-    let shape = &load.model.shape;
-    let chunk = load.options.batched_tokens;
     let device = load
         .hardware
         .and_then(|hardware| hardware.smallest()?.usable)
         .map(|usable| usable.bytes);
+    slack_on(load, device)
+}
+
+/// The same on a device of so many bytes, or of unknown size.
+///
+/// # Errors
+/// When the engine's entry does not say what its context takes.
+pub fn slack_on(load: &Load<'_>, device: Option<Bytes>) -> Result<Bytes> {
+    let shape = &load.model.shape;
+    let chunk = load.options.batched_tokens;
     match device {
         None => Ok(reserve(shape, None, &load.split, chunk)),
         Some(device) => {

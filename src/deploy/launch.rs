@@ -1,6 +1,7 @@
 //! The one-line command that runs a model on its engine.
 
 use crate::calc::load::{Options, Split};
+use crate::calc::sglang::attention_replicas;
 use crate::catalog::format::Storage;
 use crate::catalog::{Allocator, Engine, Format, KvFormat, Model};
 use crate::units::Tokens;
@@ -86,6 +87,11 @@ fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
         } else {
             " --flash-attn off"
         });
+    }
+    match launch.options.host_experts {
+        0 => {}
+        layers if layers >= launch.model.shape.layers => settings.push_str(" --cpu-moe"),
+        layers => settings.push_str(&format!(" --n-cpu-moe {layers}")),
     }
     if launch.options.unified_cache {
         settings.push_str(" --kv-unified");
@@ -173,6 +179,9 @@ fn vllm(launch: &Launch<'_>, repo: &str) -> String {
             command.push_str(&format!(" --{flag}-parallel-size {parts}"));
         }
     }
+    if launch.split.expert > 1 {
+        command.push_str(" --enable-expert-parallel");
+    }
     command
 }
 
@@ -190,14 +199,20 @@ fn sglang(launch: &Launch<'_>, repo: &str) -> String {
     if let Some(tokens) = launch.options.batched_tokens {
         command.push_str(&format!(" --chunked-prefill-size {tokens}"));
     }
+    let split = launch.split;
+    let shared = attention_replicas(&launch.model.shape, &split);
     for (flag, parts) in [
-        ("tp", launch.split.tensor),
-        ("pp", launch.split.pipeline),
-        ("dp", launch.split.data),
+        ("tp", split.tensor.saturating_mul(shared)),
+        ("pp", split.pipeline),
+        ("dp", split.data),
+        ("ep", split.expert),
     ] {
         if parts > 1 {
             command.push_str(&format!(" --{flag}-size {parts}"));
         }
+    }
+    if shared > 1 {
+        command.push_str(" --enable-dp-attention");
     }
     command
 }

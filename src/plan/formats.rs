@@ -1,7 +1,9 @@
 //! The weight formats to try: the one that was asked for, else those that lose more and more.
 
 use super::Wish;
-use crate::catalog::{Catalog, Format};
+use crate::calc::accuracy::is_native;
+use crate::calc::hardware::Device;
+use crate::catalog::{Catalog, Engine, Format, Model};
 use crate::error::Result;
 use crate::request::Request;
 
@@ -34,17 +36,52 @@ pub(super) fn candidates(catalog: &Catalog, request: &Request, wish: &Wish) -> R
     Ok(all)
 }
 
-/// Whether every device has the compute capability that a format needs; unknown capabilities pass.
+/// The formats of an engine to try on any device: the one asked for, else the checkpoint's own and those that lose little.
+pub(super) fn of_engine<'a>(
+    catalog: &'a Catalog,
+    request: &'a Request,
+    (engine, wish): (&Engine, &Wish),
+) -> Result<Vec<&'a Format>> {
+    let runs = |format: &Format| format.engines.contains(&engine.id);
+    if !wish.any_format {
+        return Ok(vec![&request.format]
+            .into_iter()
+            .filter(|format| runs(format))
+            .collect());
+    }
+    let most_loss = catalog.defaults()?.request.most_loss;
+    let model = &request.model;
+    let all = catalog.formats()?.iter().filter(|format| {
+        let native = is_native(model, format, Some(engine));
+        let little = format.known_loss().is_some_and(|loss| loss <= most_loss);
+        runs(format) && (native || !format.only_native && little)
+    });
+    Ok(all.collect())
+}
+
+/// The share of the accuracy that a format loses; nothing where it is the checkpoint's own.
+pub(super) fn loss(model: &Model, (format, engine): (&Format, &Engine)) -> f64 {
+    if is_native(model, format, Some(engine)) {
+        0.0
+    } else {
+        format.known_loss().unwrap_or(1.0)
+    }
+}
+
+/// Whether every device of the request runs a format.
 fn runs_on(format: &Format, request: &Request) -> bool {
-    let Some(needed) = format.compute.needs_compute_capability else {
-        return true;
-    };
     request
         .hardware
         .iter()
         .flat_map(|hardware| &hardware.devices)
-        .all(|device| {
-            let own = device.gpu.as_ref().and_then(|gpu| gpu.compute_capability);
-            own.is_none_or(|own| own >= needed)
-        })
+        .all(|device| on(format, device))
+}
+
+/// Whether a device has the compute capability that a format needs; unknown capabilities pass.
+pub(super) fn on(format: &Format, device: &Device) -> bool {
+    let own = device.gpu.as_ref().and_then(|gpu| gpu.compute_capability);
+    match (format.compute.needs_compute_capability, own) {
+        (Some(needed), Some(own)) => own >= needed,
+        (None, _) | (_, None) => true,
+    }
 }

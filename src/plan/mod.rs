@@ -8,13 +8,15 @@ mod offload;
 mod place;
 mod rank;
 mod rates;
+pub mod space;
+pub mod target;
 mod why;
 
 use crate::calc::estimate::{Estimate, estimate};
 use crate::calc::load::Split;
 use crate::calc::parallel::{check, splits};
 use crate::calc::speed::Speed;
-use crate::catalog::{Catalog, Format};
+use crate::catalog::{Allocator, Catalog, Format};
 use crate::error::{Error, Result};
 use crate::request::{Request, SplitAsked, Traffic};
 use crate::units::{Bytes, count};
@@ -264,12 +266,16 @@ fn finish(
 }
 
 impl Plan {
-    /// Sequences that the server is started for: those of the full load that its cache holds.
+    /// Sequences that the server is started for: those that its cache holds of the full load, where the engine
+    /// sizes the cache by the device; else those that were asked for.
     #[must_use]
     pub fn sequences(&self) -> u64 {
-        match self.held {
-            Some(held) => self.full.sequences.min(held.at_once).max(1),
-            None => self.full.sequences.max(1),
+        let allocator = self.request.engine.as_ref().map(|engine| engine.allocator);
+        match (allocator, self.held) {
+            (Some(Allocator::Vllm | Allocator::Sglang), Some(held)) => {
+                self.full.sequences.min(held.at_once).max(1)
+            }
+            _ => self.request.sequences,
         }
     }
 

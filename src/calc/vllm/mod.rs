@@ -8,6 +8,7 @@ pub mod graphs;
 pub mod load;
 pub mod server;
 
+use super::hardware::Device;
 use super::load::Load;
 use super::memory::{self, HostParts, Memory, Parts, Scope, Step};
 use crate::catalog::engine_memory::{EngineMemory, Overheads};
@@ -143,21 +144,38 @@ pub(super) fn weights_of<'a>(load: &Load<'a>) -> Result<Weights<'a>> {
 /// The server that `load` describes; none without hardware of known size.
 fn server_of(load: &Load<'_>) -> Option<Server> {
     let device = load.hardware?.smallest()?;
-    let usable = device.usable?;
+    let usable = device.usable?.bytes;
+    let settings = settings_on(load, device, usable);
+    Some(Server {
+        device: usable,
+        batched_tokens: settings.batched_tokens,
+        sequences: settings.sequences,
+        block_tokens: settings.block_tokens,
+        ..server_on(load, usable, None)
+    })
+}
+
+/// What of a server depends on its device, beside the memory itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    batched_tokens: Tokens,
+    sequences: u64,
+    block_tokens: Tokens,
+}
+
+/// The settings for `load` on a device with `usable` bytes.
+#[must_use]
+pub fn settings_on(load: &Load<'_>, device: &Device, usable: Bytes) -> Settings {
     let gpu = device.gpu.as_ref();
     let capability = gpu.and_then(|gpu| gpu.compute_capability);
     let is_ampere = gpu.is_some_and(|gpu| gpu.architecture == "ampere");
-    Some(Server {
-        batched_tokens: Tokens(
-            load.options.batched_tokens.unwrap_or(
-                defaults(usable.bytes, is_ampere, Usage::Server)
-                    .batched_tokens
-                    .0,
-            ),
-        ),
-        sequences: defaults(usable.bytes, is_ampere, Usage::Server).sequences,
-        ..server_on(load, usable.bytes, capability)
-    })
+    let defaults = defaults(usable, is_ampere, Usage::Server);
+    let batched = load.options.batched_tokens.map(Tokens);
+    Settings {
+        batched_tokens: batched.unwrap_or(defaults.batched_tokens),
+        sequences: defaults.sequences,
+        block_tokens: block_tokens(&load.model.shape, Generation::of(capability)),
+    }
 }
 
 /// Sequences that one server computes at once by default.

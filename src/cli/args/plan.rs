@@ -34,7 +34,7 @@ pub(in crate::cli) struct Plan {
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub(in crate::cli) max_tpot: Option<f64>,
     /// How many rows a table shows
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = positive)]
     pub(in crate::cli) limit: u64,
     #[command(flatten)]
     pub(in crate::cli) train: Train,

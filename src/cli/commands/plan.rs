@@ -8,9 +8,10 @@ use super::{Session, train};
 use super::memory::request;
 use crate::calc::hardware::Hardware;
 use crate::deploy::{Launch, command};
+use crate::plan::target::{Target, search};
 use crate::plan::{Plan, Wish};
 use crate::render::{Reply, document, view};
-use crate::request::{Request, SplitAsked, Traffic};
+use crate::request::{Request, SpeedDemands, SplitAsked, Traffic};
 use crate::units::{Tokens, index};
 
 /// How to lay a model over devices.
@@ -18,20 +19,17 @@ pub(in super::super) fn plan(session: &Session<'_>, args: &args::Plan) -> Result
     if args.train.train {
         return train::train(session, &args.load, &args.train);
     }
-    serve(session, args)
+    let demands = demands(args);
+    if demands.is_empty() {
+        serve(session, args)
+    } else {
+        find(session, args, demands)
+    }
 }
 
 /// For serving, on hardware that is named.
 fn serve(session: &Session<'_>, args: &args::Plan) -> Result<Exit> {
-    let traffic = traffic(session, args)?;
-    let mut request = request(
-        session.catalog,
-        &args.load,
-        Some(context(session, &traffic)?),
-    )?;
-    traffic.check(request.context)?;
-    let wish = wish(args, traffic);
-    request.explain = false;
+    let (request, wish) = question(session, args)?;
     let answer = crate::plan::plan(session.catalog, &request, &wish)?;
     let commands: Vec<String> = answer.plans.iter().map(launched).collect();
     let reply = Reply {
@@ -46,18 +44,57 @@ fn serve(session: &Session<'_>, args: &args::Plan) -> Result<Exit> {
     })
 }
 
-/// A context that holds the traffic, where none is asked for.
-fn context(session: &Session<'_>, traffic: &Traffic) -> Result<Tokens> {
-    let usual = session.catalog.defaults()?.request.context_tokens;
-    Ok(traffic.length().max(Tokens(usual)))
+/// For serving, on the cheapest hardware of the catalog that is fast enough.
+fn find(session: &Session<'_>, args: &args::Plan, demands: SpeedDemands) -> Result<Exit> {
+    let (request, wish) = question(session, args)?;
+    if request.hardware.is_some() {
+        anyhow::bail!("a target finds the hardware itself: leave out --gpu and --vram");
+    }
+    let target = Target {
+        demands,
+        fixed_engine: args.load.engine.engine.is_some(),
+    };
+    let answer = search(session.catalog, &request, (&wish, &target))?;
+    let commands: Vec<String> = answer
+        .offers
+        .iter()
+        .map(|offer| launched(&offer.plan))
+        .collect();
+    let reply = Reply {
+        document: document::plan_target(&answer, (&request, &wish, &target), &commands)?,
+        report: view::plan_target(
+            &answer,
+            (&request, &wish, &target, index(args.limit)),
+            &commands,
+        ),
+    };
+    session.answer(&reply, &answer.notes)?;
+    Ok(if answer.offers.is_empty() {
+        Exit::NothingFits
+    } else {
+        Exit::Answered
+    })
 }
 
-fn traffic(session: &Session<'_>, args: &args::Plan) -> Result<Traffic> {
+fn demands(args: &args::Plan) -> SpeedDemands {
+    let target = args.target.unwrap_or_default();
+    SpeedDemands {
+        first_token: target.first_token.or(args.max_ttft),
+        output_token: target.output_token.or(args.max_tpot),
+    }
+}
+
+/// The model and what is wanted, with a context that holds the traffic where none is asked for.
+fn question(session: &Session<'_>, args: &args::Plan) -> Result<(Request, Wish)> {
     let defaults = &session.catalog.defaults()?.request;
-    Ok(args
-        .traffic
-        .asked()
-        .resolve(None, defaults, args.load.sequence.context))
+    let mut asked = args.traffic.asked();
+    let clients = args.target.and_then(|target| target.concurrency);
+    asked.concurrency = asked.concurrency.or(clients);
+    let traffic = asked.resolve(None, defaults, args.load.sequence.context);
+    let context = traffic.length().max(Tokens(defaults.context_tokens));
+    let request = request(session.catalog, &args.load, Some(context))?;
+    traffic.check(request.context)?;
+    Ok((request, wish(args, traffic)))
 }
 
 fn wish(args: &args::Plan, traffic: Traffic) -> Wish {

@@ -43,8 +43,9 @@ pub(super) struct SplitPart {
     expert: u64,
 }
 
+/// A plan in any document.
 #[derive(Serialize, JsonSchema)]
-struct PlanPart<'a> {
+pub(super) struct PlanPart<'a> {
     rank: u64,
     format: &'a str,
     split: SplitPart,
@@ -159,7 +160,7 @@ pub fn plan(
 }
 
 impl<'a> PlanPart<'a> {
-    fn of(plan: &'a Plan, command: &'a str, rank: u64) -> Self {
+    pub(super) fn of(plan: &'a Plan, command: &'a str, rank: u64) -> Self {
         let estimate = &plan.estimate;
         Self {
             rank,

@@ -88,7 +88,7 @@ fn table(answer: &Answer, limit: usize) -> Table {
         ("KV tokens", Align::Right),
         ("TTFT", Align::Right),
         ("TPOT", Align::Right),
-        ("sequences", Align::Right),
+        ("at once", Align::Right),
         ("tokens/s", Align::Right),
     ]);
     for (plan, rank) in answer.plans.iter().zip(1..).take(limit) {
@@ -120,18 +120,18 @@ fn row(plan: &Plan, rank: u64) -> Vec<String> {
     ]
 }
 
-/// A split in as few words as tell it: parts of one are left out.
+/// A split in the field's letters, parts of one left out: `TP4 DP2 EP8`.
 pub(super) fn split(split: Split) -> String {
     let parts = [
-        ("tensor", split.tensor),
-        ("pipeline", split.pipeline),
-        ("data", split.data),
-        ("expert", split.expert),
+        ("TP", split.tensor),
+        ("PP", split.pipeline),
+        ("DP", split.data),
+        ("EP", split.expert),
     ];
     let words: Vec<String> = parts
         .into_iter()
         .filter(|(_, part)| *part > 1)
-        .map(|(name, part)| format!("{name} {part}"))
+        .map(|(name, part)| format!("{name}{part}"))
         .collect();
     if words.is_empty() {
         "one device".to_owned()
@@ -142,7 +142,7 @@ pub(super) fn split(split: Split) -> String {
 
 fn legend(answer: &Answer, wish: &Wish, limit: usize) -> String {
     let mut parts =
-        vec!["TTFT and TPOT: one sequence on each replica; tokens/s: all sequences".to_owned()];
+        vec!["TP tensor, PP pipeline, DP data, EP expert parallel; TTFT and TPOT: one sequence on each replica; tokens/s: all at once".to_owned()];
     if wish.traffic.concurrency.is_some() {
         parts.push("sequences are clients that ask again when answered".to_owned());
     }
@@ -215,9 +215,11 @@ fn rejections(answer: &Answer) -> Vec<String> {
             rejected.reason
         )
     };
-    let mut lines: Vec<String> = answer
-        .rejected
-        .iter()
+    // What memory decides tells more than what the engine refuses.
+    let mut rejected: Vec<&Rejected> = answer.rejected.iter().collect();
+    rejected.sort_by_key(|rejected| (rejected.short_by.is_none(), rejected.short_by));
+    let mut lines: Vec<String> = rejected
+        .into_iter()
         .take(REJECTIONS_SHOWN)
         .map(line)
         .collect();

@@ -1,0 +1,106 @@
+//! `dsk.plan-target.v1`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::memory::{ModelPart, RequestPart};
+use super::plan::PlanPart;
+use super::speed::TrafficPart;
+use crate::error::Result;
+use crate::plan::Wish;
+use crate::plan::target::{Offer, Offers, Target, Unfit};
+use crate::request::Request;
+
+#[derive(Serialize, JsonSchema)]
+struct Document<'a> {
+    schema: &'static str,
+    model: ModelPart<'a>,
+    request: AskedPart<'a>,
+    offers: Vec<OfferPart<'a>>,
+    rejected: Vec<UnfitPart<'a>>,
+    notes: &'a [String],
+}
+
+#[derive(Serialize, JsonSchema)]
+struct AskedPart<'a> {
+    #[serde(flatten)]
+    load: RequestPart<'a>,
+    #[serde(flatten)]
+    traffic: TrafficPart,
+    max_time_to_first_token_seconds: Option<f64>,
+    max_time_per_output_token_seconds: Option<f64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct OfferPart<'a> {
+    gpu: &'a str,
+    gpus: u64,
+    engine: Option<&'a str>,
+    usd_per_hour: Option<f64>,
+    price_kind: Option<&'a str>,
+    price_date: Option<&'a str>,
+    plan: PlanPart<'a>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct UnfitPart<'a> {
+    gpu: &'a str,
+    reason: &'a str,
+    short_by_bytes: Option<u64>,
+    times_too_slow: Option<f64>,
+}
+
+/// The document of a search for hardware; `commands` stand beside its rows.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn plan_target(
+    answer: &Offers,
+    (request, wish, target): (&Request, &Wish, &Target),
+    commands: &[String],
+) -> Result<Value> {
+    let rows = answer.offers.iter().zip(commands).zip(1..);
+    super::value(&Document {
+        schema: "dsk.plan-target.v1",
+        model: ModelPart::of(&request.model),
+        request: AskedPart {
+            load: RequestPart::of(request),
+            traffic: TrafficPart::of(&wish.traffic),
+            max_time_to_first_token_seconds: target.demands.first_token,
+            max_time_per_output_token_seconds: target.demands.output_token,
+        },
+        offers: rows
+            .map(|((offer, command), rank)| OfferPart::of(offer, command, rank))
+            .collect(),
+        rejected: answer.rejected.iter().map(UnfitPart::of).collect(),
+        notes: &answer.notes,
+    })
+}
+
+impl<'a> OfferPart<'a> {
+    fn of(offer: &'a Offer, command: &'a str, rank: u64) -> Self {
+        let price = offer.price.as_ref();
+        let engine = offer.plan.request.engine.as_ref();
+        Self {
+            gpu: &offer.gpu,
+            gpus: offer.count,
+            engine: engine.map(|engine| engine.id.as_str()),
+            usd_per_hour: offer.usd_per_hour,
+            price_kind: price.map(|price| price.kind.as_str()),
+            price_date: price.map(|price| price.date.as_str()),
+            plan: PlanPart::of(&offer.plan, command, rank),
+        }
+    }
+}
+
+impl<'a> UnfitPart<'a> {
+    fn of(unfit: &'a Unfit) -> Self {
+        Self {
+            gpu: &unfit.gpu,
+            reason: &unfit.reason,
+            short_by_bytes: unfit.short_by.map(|bytes| bytes.0),
+            times_too_slow: unfit.times_too_slow,
+        }
+    }
+}
