@@ -147,6 +147,7 @@ fn speed_case() -> impl Strategy<Value = (usize, (&'static str, &'static str), T
             output,
             cached,
             concurrency,
+            speculative: false,
         },
     );
     (0_usize..48, engines, traffic, (1_u64..300, 1_u64..300))
@@ -198,6 +199,132 @@ proptest! {
         // A rejection for its speed names a time that is too long or not known.
         for slow in answer.rejected.iter().flat_map(|rejection| &rejection.too_slow) {
             prop_assert!(slow.actual.is_none_or(|actual| actual > slow.limit));
+        }
+    }
+}
+
+mod plans {
+    //! Splits, plans, and the fast way through all of them.
+
+    use super::{loads, model};
+    use dsk::calc::estimate::{capacity, estimate};
+    use dsk::calc::hardware::{Device, Hardware};
+    use dsk::calc::load::{Load, Split};
+    use dsk::calc::parallel::{check, splits};
+    use dsk::calc::speed::speed;
+    use dsk::catalog::Catalog;
+    use dsk::plan::space::{Space, singles};
+    use dsk::plan::{Goal, Wish, plan};
+    use dsk::request::{Asked, Request};
+    use proptest::prelude::*;
+
+    fn devices(catalog: &Catalog) -> Vec<Device> {
+        let bare = &catalog.defaults().expect("defaults").bare_memory;
+        let gpus = catalog.gpus().expect("devices");
+        gpus.iter()
+            .filter_map(|gpu| Device::of(gpu, None, bare))
+            .collect()
+    }
+
+    fn request(
+        catalog: &Catalog,
+        (number, (engine, format), context, sequences): (usize, (&str, &str), u64, u64),
+        hardware: Hardware,
+    ) -> Request {
+        let asked = Asked {
+            format: Some(format.to_owned()),
+            engine: Some(engine.to_owned()),
+            context: Some(context),
+            sequences: Some(sequences),
+            ..Asked::default()
+        };
+        Request::resolve(catalog, model(catalog, number), Some(hardware), &asked)
+            .expect("a question")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_fast_way_says_what_the_slow_one_says(case in loads(), place in 0_usize..1000, power in 0_u32..4, pick in 0_usize..1000) {
+            let catalog = Catalog::load(&[]).expect("the catalog");
+            let devices = devices(&catalog);
+            let number = place % devices.len();
+            let count = 1_u64 << power;
+            let request = request(&catalog, case, Hardware::of(&devices[number], count));
+            let load = request.load();
+            let traffic = Wish::of(&catalog, &request, Goal::Latency).expect("a wish").traffic;
+            let singles = singles(&devices);
+            let space = Space::of(&load, traffic, (&devices, &singles));
+            let mut found = Vec::new();
+            space.each(count, |configuration| {
+                if configuration.device == number {
+                    found.push(*configuration);
+                }
+            });
+            prop_assume!(!found.is_empty());
+            let one = found[pick % found.len()];
+            let own = Load { split: one.split, ..load };
+            match (estimate(&own), one.fit) {
+                (Ok(slow), Some(fit)) => {
+                    prop_assert_eq!(slow.memory.fullest(), fit.parts);
+                    prop_assert_eq!(slow.available, Some(fit.available));
+                    prop_assert_eq!(slow.short_by, fit.short_by);
+                    prop_assert_eq!(slow.fits, Some(one.fits()));
+                }
+                (Err(_), None) => {}
+                (slow, fast) => prop_assert!(false, "{:?} against {:?}", slow, fast),
+            }
+            // Replicas of a dense model are several servers, which the calculator takes one by one.
+            if one.split.data == 1 {
+                let slow = speed(&own, &traffic.workload(request.sequences));
+                let value = slow.time_per_output_token.map(|time| time.value);
+                prop_assert_eq!(value, one.times.map(|times| times.output_token));
+                let value = slow.throughput.map(|rate| rate.value);
+                prop_assert_eq!(value, one.times.map(|times| times.throughput));
+            }
+        }
+
+        #[test]
+        fn no_split_makes_a_share_grow(case in loads(), power in 1_u32..5) {
+            let catalog = Catalog::load(&[]).expect("the catalog");
+            let devices = devices(&catalog);
+            let request = request(&catalog, case, Hardware::of(&devices[0], 1));
+            let load = Load { split: Split::SINGLE, hardware: None, ..request.load() };
+            prop_assume!(estimate(&load).is_ok());
+            let whole = estimate(&load).expect("an answer").memory.fullest();
+            for split in splits(&load.model.shape, 1 << power) {
+                let own = Load { split, ..load };
+                if check(&own).is_ok() {
+                    let part = estimate(&own).expect("an answer").memory.fullest();
+                    prop_assert!(part.weights <= whole.weights, "{:?}", split);
+                    prop_assert!(part.kv_cache <= whole.kv_cache, "{:?}", split);
+                }
+            }
+        }
+
+        #[test]
+        fn every_plan_is_legal_and_fits(case in loads(), place in 0_usize..1000, power in 0_u32..4) {
+            let catalog = Catalog::load(&[]).expect("the catalog");
+            let devices = devices(&catalog);
+            let hardware = Hardware::of(&devices[place % devices.len()], 1 << power);
+            let request = request(&catalog, case, hardware);
+            let wish = Wish::of(&catalog, &request, Goal::Throughput).expect("a wish");
+            let answer = plan(&catalog, &request, &wish).expect("an answer");
+            for found in &answer.plans {
+                let load = found.request.load();
+                prop_assert_eq!(load.split.devices(), 1 << power);
+                prop_assert!(check(&load).is_ok());
+                prop_assert_eq!(estimate(&load).expect("an answer").fits, Some(true));
+            }
+            if let Some(first) = answer.plans.first() {
+                let load = first.request.load();
+                let slow = capacity(&load).expect("an answer").expect("hardware was given");
+                let held = first.held.expect("hardware was given");
+                prop_assert_eq!((held.sequences.min(1 << 20), held.kv_tokens), (slow.sequences, slow.kv_tokens));
+            }
+            let taken = answer.plans.len() + answer.rejected.len();
+            prop_assert_eq!(taken, splits(&request.model.shape, 1 << power).len());
         }
     }
 }

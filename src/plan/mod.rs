@@ -18,7 +18,7 @@ use crate::calc::parallel::{check, splits};
 use crate::calc::speed::Speed;
 use crate::catalog::{Allocator, Catalog, Format};
 use crate::error::{Error, Result};
-use crate::request::{Request, SplitAsked, Traffic};
+use crate::request::{Request, SplitAsked, Traffic, TrafficAsked};
 use crate::units::{Bytes, count};
 
 pub use cost::{Cost, Price, price};
@@ -40,6 +40,24 @@ pub struct Wish {
     pub network: Option<f64>,
     /// Whether another format may be taken where the request's does not fit.
     pub any_format: bool,
+}
+
+impl Wish {
+    /// What is wanted where only the goal is said: the usual prompts and answers, any split, the request's format.
+    ///
+    /// # Errors
+    /// When the catalog is broken.
+    pub fn of(catalog: &Catalog, request: &Request, goal: Goal) -> Result<Self> {
+        let defaults = &catalog.defaults()?.request;
+        let context = Some(request.context.0);
+        Ok(Self {
+            goal,
+            traffic: TrafficAsked::default().resolve(None, defaults, context),
+            split: SplitAsked::default(),
+            network: None,
+            any_format: false,
+        })
+    }
 }
 
 /// A model laid over devices: what is deployed.

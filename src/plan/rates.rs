@@ -2,11 +2,12 @@
 
 use super::{Figures, nodes};
 use crate::calc::hardware::Hardware;
-use crate::calc::load::Load;
-use crate::calc::speed::{Prepared, Speed};
+use crate::calc::load::{Load, Split};
+use crate::calc::speed::{Prepared, Range, Speed};
 use crate::catalog::Basis;
+use crate::catalog::shape::{FeedForward, Shape};
 use crate::request::{Request, Traffic};
-use crate::units::count;
+use crate::units::float;
 
 /// The speed model of one question, prepared for its splits.
 pub(super) struct Rates<'a> {
@@ -71,14 +72,36 @@ impl<'a> Rates<'a> {
         } else {
             &self.near
         };
-        let devices = request
-            .hardware
-            .as_ref()
-            .map_or(0, |hardware| count(hardware.devices.len()));
         match prepared {
-            Ok(prepared) => prepared.speed((request.split, devices), &traffic.workload(sequences)),
+            Ok(prepared) => {
+                let (split, each, replicas) =
+                    replica(&request.model.shape, request.split, sequences);
+                let speed = prepared.speed((split, split.devices()), &traffic.workload(each));
+                Speed {
+                    throughput: speed.throughput.map(|rate| Range {
+                        value: rate.value * replicas,
+                        low: rate.low * replicas,
+                        high: rate.high * replicas,
+                    }),
+                    ..speed
+                }
+            }
             Err(reason) => unknown(basis, reason.clone()),
         }
+    }
+}
+
+/// One of the servers that a split makes, its share of the sequences, and how many servers there are.
+///
+/// Replicas of a dense model have nothing to do with each other; those of experts are one server.
+pub(super) fn replica(shape: &Shape, split: Split, sequences: u64) -> (Split, u64, f64) {
+    match shape.feed_forward {
+        FeedForward::Dense { .. } if split.data > 1 => (
+            Split { data: 1, ..split },
+            sequences.div_ceil(split.data),
+            float(split.data),
+        ),
+        FeedForward::Dense { .. } | FeedForward::Experts { .. } => (split, sequences, 1.0),
     }
 }
 

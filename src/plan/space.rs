@@ -4,11 +4,12 @@
 //! memory on the fullest device, whether that fits, and its times are calculated as [`super::plan`] does: the parts
 //! that several configurations have in common once.
 
+use super::rates::replica;
 use crate::calc::footprint::{Fit, Footprints};
 use crate::calc::hardware::{Device, Hardware};
 use crate::calc::load::{Load, Split};
 use crate::calc::parallel::{check, splits};
-use crate::calc::speed::{Prepared, Times, Workload};
+use crate::calc::speed::{Prepared, Times};
 use crate::request::Traffic;
 
 /// One configuration of a question.
@@ -80,8 +81,12 @@ impl<'a> Space<'a> {
 
     fn each_device(&self, load: &Load<'_>, each: &mut impl FnMut(&Configuration)) {
         let mut footprints = Footprints::of(load);
-        let workload = self.workload(load.split);
-        let at = (load.split, load.split.devices());
+        let asked = self.traffic.concurrency.unwrap_or(self.load.sequences);
+        // One sequence on each replica at least.
+        let most = asked.max(load.split.data);
+        let (split, each_one, replicas) = replica(&self.load.model.shape, load.split, most);
+        let workload = self.traffic.workload(each_one);
+        let at = (split, split.devices());
         for ((number, device), speed) in self.devices.iter().enumerate().zip(&self.speeds) {
             each(&Configuration {
                 device: number,
@@ -89,15 +94,13 @@ impl<'a> Space<'a> {
                 fit: footprints.on(device),
                 times: speed
                     .as_ref()
-                    .and_then(|speed| speed.times(at, &workload).ok()),
+                    .and_then(|speed| speed.times(at, &workload).ok())
+                    .map(|times| Times {
+                        throughput: times.throughput * replicas,
+                        ..times
+                    }),
             });
         }
-    }
-
-    /// One sequence on each replica at least, more where more are asked for.
-    fn workload(&self, split: Split) -> Workload {
-        let asked = self.traffic.concurrency.unwrap_or(self.load.sequences);
-        self.traffic.workload(asked.max(split.data))
     }
 }
 

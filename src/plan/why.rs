@@ -6,6 +6,9 @@ use crate::calc::load::Split;
 use crate::catalog::shape::{Attention, FeedForward};
 use crate::request::Request;
 
+/// The share of a device whose idleness is worth a word.
+const IDLE: f64 = 0.25;
+
 /// Fills the reasons of each plan.
 pub(super) fn explain(answer: &mut Answer, request: &Request) {
     let best = answer.plans.first().cloned();
@@ -19,6 +22,16 @@ pub(super) fn explain(answer: &mut Answer, request: &Request) {
         }
         plan.why = why;
     }
+    answer.notes.extend(best.as_ref().and_then(idle));
+    if answer
+        .plans
+        .iter()
+        .any(|plan| plan.request.split.expert > 1)
+    {
+        answer.notes.push(
+            "what tokens cost on their way to experts of other devices was not measured: splits that differ in expert parallelism alone come out alike".to_owned(),
+        );
+    }
     if let Some(best) = best
         && best.request.format.id != request.format.id
     {
@@ -28,6 +41,25 @@ pub(super) fn explain(answer: &mut Answer, request: &Request) {
             request.format.name, best.request.format.name
         ));
     }
+}
+
+/// What `--n-cpu-moe` leaves unused on the devices whose experts it takes.
+fn idle(plan: &Plan) -> Option<String> {
+    let kept = plan.request.options.host_experts;
+    let available = plan.estimate.available?;
+    let least = plan
+        .estimate
+        .memory
+        .devices
+        .iter()
+        .map(|parts| parts.total())
+        .min()?;
+    let free = available - least;
+    (kept > 0 && plan.estimate.memory.devices.len() > 1 && free > available.scale(IDLE)).then(|| {
+        format!(
+            "--n-cpu-moe takes the experts of the first {kept} layers, so the first device keeps {free} free; --tensor-split gives it more layers, which is not calculated"
+        )
+    })
 }
 
 fn spare(plan: &Plan) -> Option<String> {

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::super::Exit;
 use super::super::args;
+use super::super::{Exit, output};
 use super::{Session, train};
 use super::memory::request;
 use crate::calc::hardware::Hardware;
@@ -30,6 +30,13 @@ pub(in super::super) fn plan(session: &Session<'_>, args: &args::Plan) -> Result
 /// For serving, on hardware that is named.
 fn serve(session: &Session<'_>, args: &args::Plan) -> Result<Exit> {
     let (request, wish) = question(session, args)?;
+    if request.hardware.is_none() {
+        output::complain(
+            "error",
+            "name the hardware (--gpu NAME --gpus N), or what it must reach: --target 'ttft<500ms,tpot<30ms'",
+        );
+        return Ok(Exit::Usage);
+    }
     let answer = crate::plan::plan(session.catalog, &request, &wish)?;
     let commands: Vec<String> = answer.plans.iter().map(launched).collect();
     let reply = Reply {
@@ -94,7 +101,15 @@ fn question(session: &Session<'_>, args: &args::Plan) -> Result<(Request, Wish)>
     let context = traffic.length().max(Tokens(defaults.context_tokens));
     let request = request(session.catalog, &args.load, Some(context))?;
     traffic.check(request.context)?;
-    Ok((request, wish(args, traffic)))
+    let wish = wish(args, traffic);
+    let is_file = request.model.file.as_ref().is_some_and(|file| file.is_gguf);
+    Ok((
+        request,
+        Wish {
+            any_format: wish.any_format && !is_file,
+            ..wish
+        },
+    ))
 }
 
 fn wish(args: &args::Plan, traffic: Traffic) -> Wish {
