@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use super::super::args;
 use super::super::{Exit, output};
-use super::{Session, train};
 use super::memory::request;
+use super::{Session, train};
 use crate::calc::hardware::Hardware;
 use crate::deploy::{Launch, command};
 use crate::plan::target::{Target, search};

@@ -12,8 +12,12 @@ use crate::error::Result;
 use crate::plan::{Answer, Cost, Figures, Held, Place, Placement, Plan, Rejected, Wish};
 use crate::request::Request;
 
+/// The document's name and version.
+const SCHEMA: &str = "dsk.plan.v1";
+
 #[derive(Serialize, JsonSchema)]
-struct Document<'a> {
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     model: ModelPart<'a>,
     request: AskedPart<'a>,
@@ -137,7 +141,7 @@ pub fn plan(
     let rows = answer.plans.iter().zip(commands).zip(1..);
     let first = answer.plans.first().map(|plan| plan.placement.as_slice());
     super::value(&Document {
-        schema: "dsk.plan.v1",
+        schema: SCHEMA,
         model: ModelPart::of(&request.model),
         request: AskedPart {
             load: RequestPart::of(request),

@@ -1,4 +1,4 @@
-//! `dsk.plan-target.v1`.
+//! `dsk.target.v1`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,8 +12,12 @@ use crate::plan::Wish;
 use crate::plan::target::{Offer, Offers, Target, Unfit};
 use crate::request::Request;
 
+/// The document's name and version.
+const SCHEMA: &str = "dsk.target.v1";
+
 #[derive(Serialize, JsonSchema)]
-struct Document<'a> {
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     model: ModelPart<'a>,
     request: AskedPart<'a>,
@@ -62,7 +66,7 @@ pub fn plan_target(
 ) -> Result<Value> {
     let rows = answer.offers.iter().zip(commands).zip(1..);
     super::value(&Document {
-        schema: "dsk.plan-target.v1",
+        schema: SCHEMA,
         model: ModelPart::of(&request.model),
         request: AskedPart {
             load: RequestPart::of(request),

@@ -4,7 +4,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-use super::{catalog, check, compare, memory, migrate, quantize, recommend, speed, train};
+use super::{
+    catalog, check, compare, memory, migrate, plan, plan_target, quantize, recommend, speed, train,
+};
 
 /// A document that scripts read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +21,8 @@ pub enum Document {
     Memory,
     /// `dsk.migrate.v1`.
     Migrate,
+    /// `dsk.plan.v1`.
+    Plan,
     /// `dsk.quantize.v1`.
     Quantize,
     /// `dsk.recommend.v1`.
@@ -27,22 +31,26 @@ pub enum Document {
     Show,
     /// `dsk.speed.v1`.
     Speed,
+    /// `dsk.target.v1`.
+    Target,
     /// `dsk.train.v1`.
     Train,
 }
 
 impl Document {
     /// Every document, by name.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Check,
         Self::Compare,
         Self::List,
         Self::Memory,
         Self::Migrate,
+        Self::Plan,
         Self::Quantize,
         Self::Recommend,
         Self::Show,
         Self::Speed,
+        Self::Target,
         Self::Train,
     ];
 
@@ -55,10 +63,12 @@ impl Document {
             Self::List => "list",
             Self::Memory => "memory",
             Self::Migrate => "migrate",
+            Self::Plan => "plan",
             Self::Quantize => "quantize",
             Self::Recommend => "recommend",
             Self::Show => "show",
             Self::Speed => "speed",
+            Self::Target => "target",
             Self::Train => "train",
         }
     }
@@ -72,10 +82,12 @@ impl Document {
             Self::List => of::<catalog::ListDocument<'_>>(),
             Self::Memory => of::<memory::Document<'_>>(),
             Self::Migrate => of::<migrate::Document<'_>>(),
+            Self::Plan => of::<plan::Document<'_>>(),
             Self::Quantize => of::<quantize::Document<'_>>(),
             Self::Recommend => of::<recommend::Document<'_>>(),
             Self::Show => of::<catalog::ShowDocument<'_>>(),
             Self::Speed => of::<speed::Document<'_>>(),
+            Self::Target => of::<plan_target::Document<'_>>(),
             Self::Train => of::<train::Document<'_>>(),
         };
         schema.insert("title".to_owned(), format!("dsk.{}.v1", self.name()).into());
