@@ -67,6 +67,10 @@ impl Catalog {
             for (general, own) in &engine.formats {
                 self.must_exist(engine, general, self.formats()?, own)?;
             }
+            let parsers = engine.launch.iter().flat_map(|launch| &launch.parsers);
+            for model in parsers.flat_map(|parser| &parser.models) {
+                self.must_exist(engine, "models", self.releases()?, model)?;
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::engine_launch::EngineLaunch;
 use super::engine_memory::EngineMemory;
 use super::engine_speed::EngineSpeed;
 use super::entry::{Entry, named};
@@ -41,6 +42,9 @@ pub struct Engine {
     /// The constants of its memory model.
     #[serde(default)]
     pub memory: Option<EngineMemory>,
+    /// How it is started; none where its command line is not known.
+    #[serde(default)]
+    pub launch: Option<EngineLaunch>,
     /// The constants of its speed model; none where nobody measured it.
     #[serde(default)]
     pub speed: Option<EngineSpeed>,
@@ -82,5 +86,10 @@ impl Entry for Engine {
 
     fn names(&self) -> Vec<&str> {
         named(&self.name, &self.aliases)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let fault = self.launch.as_ref().and_then(EngineLaunch::fault);
+        fault.map_or(Ok(()), Err)
     }
 }

@@ -43,6 +43,9 @@ pub struct Format {
     /// The command that makes it, with `{repo}` and `{name}` filled in.
     #[serde(default)]
     pub make: Option<String>,
+    /// The folder that this command leaves, with `{name}` filled in; none where the engine makes it while it loads.
+    #[serde(default)]
+    pub makes: Option<String>,
     /// Where the layout is defined.
     pub source: String,
 }

@@ -1,9 +1,15 @@
-//! The one-line command that runs a model on its engine.
+//! What is to be run, and the commands that run it.
 
-use crate::calc::load::{Options, Split};
-use crate::calc::sglang::attention_replicas;
-use crate::catalog::format::Storage;
-use crate::catalog::{Allocator, Engine, Format, KvFormat, Model};
+use super::make::{making, quantized_while_loading};
+use super::words::{Arguments, Command, operand};
+use super::{llama_cpp, ollama, sglang, transformers, vllm};
+use crate::calc::hardware::Hardware;
+use crate::calc::load::{Load, Options, Split};
+use crate::catalog::engine_launch::Parser;
+use crate::catalog::shape::Architecture;
+use crate::catalog::{Allocator, Engine, EngineLaunch, Format, KvFormat, Model, Setting, Version};
+use crate::error::{Error, Result};
+use crate::request::Request;
 use crate::units::Tokens;
 
 /// What is to be run.
@@ -11,6 +17,8 @@ use crate::units::Tokens;
 pub struct Launch<'a> {
     /// The model.
     pub model: &'a Model,
+    /// The user's own file or folder, where the model is one.
+    pub path: Option<&'a str>,
     /// The weight format.
     pub format: &'a Format,
     /// The cache format.
@@ -21,256 +29,238 @@ pub struct Launch<'a> {
     pub sequences: u64,
     /// The engine.
     pub engine: &'a Engine,
+    /// The engine's version; none for the newest whose flags are verified.
+    pub version: Option<&'a Version>,
+    /// What it runs on, where that was said.
+    pub hardware: Option<&'a Hardware>,
     /// The split over devices.
     pub split: Split,
-    /// Whether it runs on the processor.
-    pub processor: bool,
     /// Settings of the engine, where they are not its defaults.
     pub options: Options,
+    /// How it serves; none for the bare command, which leaves that to the engine.
+    pub service: Option<Service<'a>>,
 }
 
-/// The command, for a POSIX shell; what comes from outside is quoted.
-#[must_use]
-pub fn command(launch: &Launch<'_>) -> String {
-    let repo = launch
-        .model
-        .checkpoint
-        .as_ref()
-        .map_or(launch.model.id.as_str(), |weights| weights.repo.as_str());
+/// How a server is reached, and what it does beside answering.
+#[derive(Debug, Clone, Copy)]
+pub struct Service<'a> {
+    /// The address that it listens on.
+    pub host: &'a str,
+    /// The port that it listens on.
+    pub port: u16,
+    /// The name that clients use.
+    pub name: &'a str,
+    /// Tokens that the model's own draft layers propose at once; none without speculation.
+    pub draft_tokens: Option<u64>,
+    /// The node that this command is for; none where one node holds it all.
+    pub node: Option<Node<'a>>,
+}
+
+/// One of several nodes that run a model together.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    /// How many there are.
+    pub count: u64,
+    /// Which one it is, from 0; the first serves the clients.
+    pub rank: u64,
+    /// The address of the first.
+    pub leader: &'a str,
+}
+
+impl<'a> Launch<'a> {
+    /// The launch of a resolved question; none without an engine.
+    #[must_use]
+    pub fn of(request: &'a Request) -> Option<Self> {
+        Some(Self {
+            model: &request.model,
+            path: None,
+            format: &request.format,
+            kv: request.kv,
+            context: request.context,
+            sequences: request.sequences,
+            engine: request.engine.as_ref()?,
+            version: None,
+            hardware: request.hardware.as_ref(),
+            split: request.split,
+            options: request.options,
+            service: None,
+        })
+    }
+
+    /// The question to the calculator.
+    #[must_use]
+    pub fn load(&self) -> Load<'a> {
+        Load {
+            model: self.model,
+            format: self.format,
+            kv: self.kv,
+            context: self.context,
+            sequences: self.sequences,
+            engine: Some(self.engine),
+            hardware: self.hardware,
+            split: self.split,
+            options: self.options,
+            explain: false,
+        }
+    }
+
+    /// Whether it runs on the processor.
+    #[must_use]
+    pub fn on_processor(&self) -> bool {
+        self.hardware.is_some_and(Hardware::is_cpu)
+    }
+
+    /// Nodes that the split takes, by what a server with these devices normally holds.
+    #[must_use]
+    pub fn nodes(&self) -> u64 {
+        let per_node = self
+            .hardware
+            .and_then(|hardware| hardware.devices.first())
+            .and_then(|device| device.gpu.as_ref()?.gpus_per_node);
+        match per_node {
+            Some(each) if each > 0 => self.split.devices().div_ceil(u64::from(each)),
+            Some(_) | None => 1,
+        }
+    }
+
+    /// The engine's command line, and the version that is written for.
+    ///
+    /// # Errors
+    /// When the catalog does not know it, or the version is older than it knows.
+    pub fn known(&self) -> Result<(&'a EngineLaunch, &'a Version)> {
+        let engine = self.engine;
+        let Some(launch) = &engine.launch else {
+            return Err(Error::Unanswerable(format!(
+                "the catalog does not know how {} is started",
+                engine.name
+            )));
+        };
+        let version = self.version.unwrap_or(&launch.verified);
+        if *version < launch.oldest {
+            return Err(Error::Unanswerable(format!(
+                "the flags of {} {version} are not known; the catalog has {} to {}",
+                engine.name, launch.oldest, launch.verified
+            )));
+        }
+        let since = launch.class_since(self.model.shape.architecture);
+        if let Some(since) = since.filter(|since| version < *since) {
+            return Err(Error::Unanswerable(format!(
+                "{} {version} is not known to run {}; {since} is",
+                engine.name, self.model.id
+            )));
+        }
+        Ok((launch, version))
+    }
+
+    /// Whether the checkpoint's own code must run.
+    pub(super) fn needs_code(&self, known: &EngineLaunch) -> bool {
+        known.remote_code.contains(&self.model.shape.architecture)
+    }
+
+    /// Devices that the experts lie on, where expert parallelism is asked for.
+    ///
+    /// # Errors
+    /// When it is not all devices of a pipeline stage, over which vLLM and SGLang always spread them.
+    pub(super) fn experts(&self) -> Result<Option<u64>> {
+        let stage = self.split.tensor.saturating_mul(self.split.data);
+        match self.split.expert {
+            1 => Ok(None),
+            expert if expert == stage => Ok(Some(expert)),
+            expert => Err(Error::Unanswerable(format!(
+                "{} spreads experts over all tensor {} x data {} = {stage} devices of a stage, not over {expert}: take --ep {stage}",
+                self.engine.name, self.split.tensor, self.split.data
+            ))),
+        }
+    }
+
+    /// Whether an engine left to itself may keep a served model's cache in 8 bits although 16 are planned.
+    ///
+    /// Source: SGLang 0.5.9 `server_args.py` does so for V3.2 on Blackwell.
+    pub(super) fn may_shrink_cache(&self) -> bool {
+        self.service.is_some() && self.model.shape.architecture == Architecture::DeepseekV32
+    }
+
+    /// Sequences of each replica.
+    pub(super) fn sequences_each(&self) -> u64 {
+        self.sequences.div_ceil(self.split.data.max(1))
+    }
+
+    /// What the weights are read from: the user's own path, else the repository.
+    #[must_use]
+    pub fn weights(&self) -> &'a str {
+        let checkpoint = self.model.checkpoint.as_ref();
+        match (self.path, checkpoint) {
+            (Some(path), _) => path,
+            (None, Some(weights)) => &weights.repo,
+            (None, None) => &self.model.id,
+        }
+    }
+
+    /// What the engine loads: the weights, or the folder that was made of them.
+    pub(super) fn loaded(&self) -> Result<String> {
+        let made = making(self)?.map(|made| made.folder);
+        Ok(made.unwrap_or_else(|| operand(self.weights())))
+    }
+
+    /// What reads the model's answers, where the engine has one for its release.
+    pub(super) fn parser(&self, setting: Setting) -> Option<&'a Parser> {
+        let (launch, version) = self.known().ok()?;
+        let release = &self.model.checkpoint.as_ref()?.release;
+        launch.parser(setting, release, version)
+    }
+}
+
+/// The command that serves the model.
+///
+/// # Errors
+/// When the engine's version has no flag for something that the plan needs.
+pub fn serve(launch: &Launch<'_>) -> Result<Command> {
     match (launch.engine.allocator, launch.engine.id.as_str()) {
-        (Allocator::LlamaCpp, "ollama") => ollama(launch, repo),
-        (Allocator::LlamaCpp, _) => llama_server(launch, repo),
-        (Allocator::Vllm, _) => vllm(launch, repo),
-        (Allocator::Sglang, _) => sglang(launch, repo),
-        (Allocator::Transformers, _) => format!("transformers chat {}", quoted(repo)),
+        (Allocator::LlamaCpp, "ollama") => Ok(ollama::run(launch)),
+        (Allocator::LlamaCpp, _) => llama_cpp::serve(launch),
+        (Allocator::Vllm, _) => vllm::serve(launch),
+        (Allocator::Sglang, _) => sglang::serve(launch),
+        (Allocator::Transformers, _) => Ok(transformers::chat(launch)),
     }
 }
 
-/// `text` as one word of a POSIX shell.
-#[must_use]
-pub fn quoted(text: &str) -> String {
-    shlex::try_quote(text).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
-}
-
-/// llama.cpp's name of the mix, or the format's own.
-fn mix(format: &Format) -> &str {
-    match &format.storage {
-        Storage::Gguf { mix } => mix,
-        Storage::Plain {} | Storage::Scaled(_) | Storage::Native {} => &format.name,
-    }
-}
-
-fn gguf<'a>(launch: &Launch<'a>) -> Option<&'a str> {
-    launch.model.checkpoint.as_ref()?.gguf.as_deref()
-}
-
-fn llama_server(launch: &Launch<'_>, repo: &str) -> String {
-    let mut settings = format!(
-        "--ctx-size {} --parallel {} --n-gpu-layers {}",
-        launch.context.0.saturating_mul(launch.sequences),
-        launch.sequences,
-        match (launch.processor, launch.options.gpu_layers) {
-            (true, _) => 0,
-            (false, layers) => layers.unwrap_or(99),
-        }
-    );
-    if launch.kv != KvFormat::F16 {
-        let name = launch.kv.name();
-        settings.push_str(&format!(" --cache-type-k {name} --cache-type-v {name}"));
-    }
-    if let Some(tokens) = launch.options.micro_batch {
-        settings.push_str(&format!(" --ubatch-size {tokens}"));
-    }
-    if let Some(on) = launch.options.flash_attention {
-        settings.push_str(if on {
-            " --flash-attn on"
-        } else {
-            " --flash-attn off"
-        });
-    }
-    match launch.options.host_experts {
-        0 => {}
-        layers if layers >= launch.model.shape.layers => settings.push_str(" --cpu-moe"),
-        layers => settings.push_str(&format!(" --n-cpu-moe {layers}")),
-    }
-    if launch.options.unified_cache {
-        settings.push_str(" --kv-unified");
-    }
-    let mix = mix(launch.format);
-    if let Some(converted) = gguf(launch).filter(|_| is_published(mix)) {
-        return format!(
-            "llama-server -hf {} {settings}",
-            quoted(&format!("{converted}:{mix}"))
-        );
-    }
-    let name = repo.rsplit('/').next().unwrap_or(repo);
-    let file = |mix: &str| quoted(&format!("{name}-{mix}.gguf"));
-    let (folder, repo, small) = (quoted(name), quoted(repo), file(mix));
-    let fetch = format!("hf download {repo} --local-dir {folder}");
-    let convert = |kind: &str, out: &str| {
-        format!("python convert_hf_to_gguf.py {folder} --outtype {kind} --outfile {out}")
-    };
-    let serve = format!("llama-server -m {small} {settings}");
-    let direct = match mix {
-        "F32" => Some("f32"),
-        "F16" => Some("f16"),
-        "BF16" => Some("bf16"),
-        "NATIVE" => Some("auto"),
-        _ => None,
-    };
-    if let Some(kind) = direct {
-        return format!("{fetch} && {} && {serve}", convert(kind, &small));
-    }
-    let whole = file("F16");
-    format!(
-        "{fetch} && {} && llama-quantize {whole} {small} {mix} && {serve}",
-        convert("f16", &whole)
-    )
-}
-
-/// Whether those who publish conversions usually offer the mix: K-quants and `Q8_0`, which need no importance matrix.
-fn is_published(mix: &str) -> bool {
-    mix == "Q8_0" || (mix.starts_with('Q') && mix.contains("_K"))
-}
-
-fn ollama(launch: &Launch<'_>, repo: &str) -> String {
-    let source = gguf(launch).unwrap_or(repo);
-    format!(
-        "OLLAMA_CONTEXT_LENGTH={} OLLAMA_NUM_PARALLEL={} ollama run {}",
-        launch.context,
-        launch.sequences,
-        quoted(&format!("hf.co/{source}:{}", mix(launch.format)))
-    )
-}
-
-fn vllm(launch: &Launch<'_>, repo: &str) -> String {
-    let mut command = format!(
-        "vllm serve {} --max-model-len {} --max-num-seqs {}",
-        quoted(repo),
-        launch.context,
-        launch.sequences
-    );
-    command.push_str(&quantization(launch));
-    match launch.kv {
-        KvFormat::Fp8 | KvFormat::Fp8IndexFp4 => command.push_str(" --kv-cache-dtype fp8"),
-        KvFormat::Fp8DsMla => command.push_str(" --kv-cache-dtype fp8_ds_mla"),
-        KvFormat::F32
-        | KvFormat::F16
-        | KvFormat::Nvfp4DsMla
-        | KvFormat::Q8_0
-        | KvFormat::Q5_1
-        | KvFormat::Q5_0
-        | KvFormat::Q4_1
-        | KvFormat::Q4_0
-        | KvFormat::Iq4Nl => {}
-    }
-    if let Some(share) = launch.options.utilization {
-        command.push_str(&format!(" --gpu-memory-utilization {share}"));
-    }
-    if let Some(tokens) = launch.options.batched_tokens {
-        command.push_str(&format!(" --max-num-batched-tokens {tokens}"));
-    }
-    for (flag, parts) in [
-        ("tensor", launch.split.tensor),
-        ("pipeline", launch.split.pipeline),
-        ("data", launch.split.data),
-    ] {
-        if parts > 1 {
-            command.push_str(&format!(" --{flag}-parallel-size {parts}"));
+/// The commands that must run before: what fetches and converts the weights.
+///
+/// # Errors
+/// When nobody is known to make the weights in that format.
+pub fn prepare(launch: &Launch<'_>) -> Result<Vec<Command>> {
+    match (launch.engine.allocator, launch.engine.id.as_str()) {
+        (Allocator::LlamaCpp, "ollama") => Ok(Vec::new()),
+        (Allocator::LlamaCpp, _) => Ok(llama_cpp::prepare(launch)),
+        (Allocator::Vllm | Allocator::Sglang | Allocator::Transformers, _) => {
+            Ok(making(launch)?.into_iter().map(|made| made.step).collect())
         }
     }
-    if launch.split.expert > 1 {
-        command.push_str(" --enable-expert-parallel");
-    }
-    command
 }
 
-fn sglang(launch: &Launch<'_>, repo: &str) -> String {
-    let mut command = format!(
-        "python -m sglang.launch_server --model-path {} --context-length {} --max-running-requests {}",
-        quoted(repo),
-        launch.context,
-        launch.sequences
-    );
-    command.push_str(&quantization(launch));
-    if let Some(share) = launch.options.utilization {
-        command.push_str(&format!(" --mem-fraction-static {share}"));
-    }
-    if let Some(tokens) = launch.options.batched_tokens {
-        command.push_str(&format!(" --chunked-prefill-size {tokens}"));
-    }
-    let split = launch.split;
-    let shared = attention_replicas(&launch.model.shape, &split);
-    for (flag, parts) in [
-        ("tp", split.tensor.saturating_mul(shared)),
-        ("pp", split.pipeline),
-        ("dp", split.data),
-        ("ep", split.expert),
-    ] {
-        if parts > 1 {
-            command.push_str(&format!(" --{flag}-size {parts}"));
-        }
-    }
-    if shared > 1 {
-        command.push_str(" --enable-dp-attention");
-    }
-    command
+/// All of it as one line of a POSIX shell; what comes from outside is quoted.
+///
+/// # Errors
+/// When the engine's version has no flag for something that the plan needs.
+pub fn command(launch: &Launch<'_>) -> Result<String> {
+    let mut lines: Vec<String> = prepare(launch)?.iter().map(Command::line).collect();
+    lines.push(serve(launch)?.line());
+    Ok(lines.join(" && "))
 }
 
-/// The flag for formats that an engine makes from a 16-bit checkpoint while it loads.
-fn quantization(launch: &Launch<'_>) -> String {
+/// The flags for formats that an engine makes from a 16-bit checkpoint while it loads.
+pub(super) fn loading(launch: &Launch<'_>, arguments: &mut Arguments<'_>) {
     if launch.format.id == launch.model.native {
-        return String::new();
+        return;
     }
-    match launch.format.id.as_str() {
-        "fp8" => " --quantization fp8".to_owned(),
-        "bf16" => " --dtype bfloat16".to_owned(),
-        "fp16" => " --dtype float16".to_owned(),
-        "fp32" => " --dtype float32".to_owned(),
-        _ => String::new(),
+    let id = launch.format.id.as_str();
+    if let Some(method) = quantized_while_loading(id) {
+        arguments.set(Setting::Quantization, method);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::find::find;
-    use crate::catalog::{Basis, Catalog, Origin};
-
-    /// A repository name from a folder of the user's own must reach the shell as one word.
-    #[test]
-    fn hostile_names_stay_one_word() {
-        let catalog = Catalog::load(&[]).expect("the catalog");
-        let mut model = catalog.model("6.7b").expect("a model");
-        model.origin = Origin::File;
-        model.basis = Basis::Exact;
-        for hostile in [
-            "a b",
-            "$(reboot)",
-            "x'; reboot; '",
-            "`id`",
-            "a\nb",
-            "--flag",
-            "\u{e9}",
-        ] {
-            let weights = model.checkpoint.as_mut().expect("a checkpoint");
-            hostile.clone_into(&mut weights.repo);
-            weights.gguf = None;
-            for (engine, format) in [("vllm", "bf16"), ("sglang", "fp8"), ("ollama", "q8_0")] {
-                let launch = Launch {
-                    model: &model,
-                    format: find(catalog.formats().expect("formats"), format).expect("a format"),
-                    kv: KvFormat::F16,
-                    context: Tokens(4096),
-                    sequences: 1,
-                    engine: find(catalog.engines().expect("engines"), engine).expect("an engine"),
-                    split: Split::SINGLE,
-                    processor: false,
-                    options: Options::default(),
-                };
-                let words = shlex::split(&command(&launch)).expect("words of a shell");
-                assert!(words.iter().any(|word| word.contains(hostile)), "{words:?}");
-            }
-        }
+    match id {
+        "bf16" => arguments.set(Setting::ElementType, "bfloat16"),
+        "fp16" => arguments.set(Setting::ElementType, "float16"),
+        "fp32" => arguments.set(Setting::ElementType, "float32"),
+        _ => {}
     }
 }

@@ -1,7 +1,23 @@
 //! From an answer to something that runs.
 
 mod launch;
+mod llama_cpp;
+mod make;
+mod notes;
+mod ollama;
+mod question;
+mod script;
+mod sglang;
+mod target;
+mod text;
+mod transformers;
 mod verify;
+mod vllm;
+mod words;
 
-pub use launch::{Launch, command, quoted};
+pub use launch::{Launch, Node, Service, command, prepare, serve};
+pub use question::{Deployment, File, Question, deploy};
+pub use target::Target;
+pub use text::one_line;
 pub use verify::{Verification, verify};
+pub use words::{Command, quoted};

@@ -1,7 +1,11 @@
 //! How to check an answer on the engine itself.
 
-use super::launch::{Launch, command};
+use super::launch::{Launch, prepare, serve};
+use super::text::one_line;
+use super::words::Command;
+use crate::calc::estimate::Estimate;
 use crate::catalog::Allocator;
+use crate::error::Result;
 
 /// A command, and what to look for in its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,25 +17,102 @@ pub struct Verification {
 }
 
 /// How to check a launch's memory.
-#[must_use]
-pub fn verify(launch: &Launch<'_>) -> Verification {
-    let started = command(launch);
-    match launch.engine.allocator {
-        Allocator::LlamaCpp => Verification {
-            command: started.replace("llama-server ", "llama-fit-params --fit-print on "),
-            look_at: "model, context and compute of each device; `llama-server` prints them as \"model buffer size\", \"KV buffer size\" and \"compute buffer size\"".to_owned(),
+///
+/// # Errors
+/// When the engine cannot be started that way.
+pub fn verify(launch: &Launch<'_>) -> Result<Verification> {
+    let mut steps = prepare(launch)?;
+    let mut started = serve(launch)?;
+    if started.program == ["llama-server"] {
+        started.program = ["llama-fit-params", "--fit-print", "on"]
+            .map(str::to_owned)
+            .to_vec();
+    }
+    steps.push(started);
+    let lines: Vec<String> = steps.iter().map(Command::line).collect();
+    Ok(Verification {
+        command: lines.join(" && "),
+        look_at: memory_lines(launch.engine.allocator).to_owned(),
+    })
+}
+
+/// Where the engine prints what it took.
+fn memory_lines(allocator: Allocator) -> &'static str {
+    match allocator {
+        Allocator::LlamaCpp => {
+            "model, context and compute of each device; `llama-server` prints them as \"model buffer size\", \"KV buffer size\" and \"compute buffer size\""
+        }
+        Allocator::Vllm => {
+            "\"Model loading took ... GiB\", \"Available KV cache memory\" and \"GPU KV cache size: ... tokens\" in the log"
+        }
+        Allocator::Sglang => {
+            "\"Load weight end ... mem usage\" and \"KV Cache is allocated ... #tokens\" in the log"
+        }
+        Allocator::Transformers => {
+            "`model.get_memory_footprint()` after loading, `torch.cuda.max_memory_allocated()` after a generation"
+        }
+    }
+}
+
+/// How to check that a launch serves, and that it takes what was calculated.
+pub(super) fn served(launch: &Launch<'_>, estimate: &Estimate) -> Vec<Verification> {
+    let Some(service) = &launch.service else {
+        return Vec::new();
+    };
+    let is_ollama = launch.engine.id == "ollama";
+    let host = match service.host {
+        "0.0.0.0" => "127.0.0.1",
+        "::" => "::1",
+        host => host,
+    };
+    let url = format!("http://{}:{}", bracketed(host), service.port);
+    let get = |path: &str| format!("curl -fsS {}", one_line(&[format!("{url}{path}")]));
+    let name = if is_ollama {
+        super::ollama::tag(service.name)
+    } else {
+        service.name.to_owned()
+    };
+    vec![
+        Verification {
+            command: get(if is_ollama { "/api/version" } else { "/health" }),
+            look_at: if is_ollama {
+                "the server's version".to_owned()
+            } else {
+                "no error, once the weights are loaded".to_owned()
+            },
         },
-        Allocator::Vllm => Verification {
-            command: started,
-            look_at: "\"Model loading took ... GiB\", \"Available KV cache memory\" and \"GPU KV cache size: ... tokens\" in the log".to_owned(),
+        Verification {
+            command: get("/v1/models"),
+            look_at: format!("the model {name}"),
         },
-        Allocator::Sglang => Verification {
-            command: started,
-            look_at: "\"Load weight end ... mem usage\" and \"KV Cache is allocated ... #tokens\" in the log".to_owned(),
-        },
-        Allocator::Transformers => Verification {
-            command: started,
-            look_at: "`model.get_memory_footprint()` after loading, `torch.cuda.max_memory_allocated()` after a generation".to_owned(),
-        },
+        taken(launch, estimate),
+    ]
+}
+
+/// How to see what it takes.
+fn taken(launch: &Launch<'_>, estimate: &Estimate) -> Verification {
+    let log = memory_lines(launch.engine.allocator);
+    let planned = estimate.memory.fullest().total();
+    let fills = match launch.engine.allocator {
+        Allocator::Vllm | Allocator::Sglang => " and more: what is left of its share becomes cache",
+        Allocator::LlamaCpp | Allocator::Transformers => "",
+    };
+    let command = if launch.on_processor() {
+        "ps -eo rss,args --sort=-rss | head -n 2"
+    } else {
+        "nvidia-smi --query-gpu=memory.used --format=csv"
+    };
+    Verification {
+        command: command.to_owned(),
+        look_at: format!("{planned} on the fullest device{fills}; then {log}"),
+    }
+}
+
+/// `host` as a part of an address with a port.
+pub(super) fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
     }
 }

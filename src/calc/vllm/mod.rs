@@ -141,6 +141,12 @@ pub(super) fn weights_of<'a>(load: &Load<'a>) -> Result<Weights<'a>> {
     }
 }
 
+/// Tokens of one step at most that the figures count on; none without hardware.
+#[must_use]
+pub fn batched_tokens(load: &Load<'_>) -> Option<Tokens> {
+    server_of(load).map(|server| server.batched_tokens)
+}
+
 /// The server that `load` describes; none without hardware of known size.
 fn server_of(load: &Load<'_>) -> Option<Server> {
     let device = load.hardware?.smallest()?;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod browse;
+mod deploy;
 mod load;
 mod plan;
 mod speed;
@@ -9,6 +10,7 @@ mod train;
 
 pub(super) use answers::*;
 pub(super) use browse::*;
+pub(super) use deploy::*;
 pub(super) use load::*;
 pub(super) use plan::*;
 pub(super) use speed::*;
@@ -93,6 +95,8 @@ pub(super) enum Command {
     Check(Check),
     /// How to split a model over devices, for serving or training, and what that holds, serves and costs
     Plan(Plan),
+    /// What runs a model: a script, a Modelfile, a manifest
+    Deploy(Deploy),
     /// Every format of a model side by side
     Quantize(OneModel),
     /// What changes between two models, and how to move

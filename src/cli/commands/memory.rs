@@ -8,14 +8,14 @@ use super::super::model::model;
 use super::super::{Exit, machine};
 use super::Session;
 use crate::calc::estimate::{capacity, estimate};
-use crate::calc::hardware::{Hardware, MemoryOf};
+use crate::calc::hardware::MemoryOf;
 use crate::calc::load::Options;
 use crate::calc::plain::expanded_note;
 use crate::calc::rule::rule;
 use crate::calc::tensors::parameters;
-use crate::catalog::{Catalog, Engine, Model, Origin};
+use crate::catalog::{Catalog, Model, Origin};
 use crate::check::CheckDemands;
-use crate::deploy::{Launch, verify};
+use crate::deploy::{Launch, Verification, verify};
 use crate::render::document::Answer;
 use crate::render::{Reply, document, view};
 use crate::request::{Asked, HardwareAsked, Request, SplitAsked};
@@ -34,16 +34,20 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
     let mut notes = request.notes.clone();
     notes.extend(expanded_note(&load));
     notes.extend(found.memory.notes.iter().cloned());
+    let verification = args
+        .explain
+        .then(|| verification(&request, &args.load.model))
+        .flatten();
+    if let Some(Err(error)) = &verification {
+        notes.push(format!("no command to check it: {error}"));
+    }
     let answer = Answer {
         request: &request,
         estimate: &found,
         capacity: capacity(&load)?,
         rule: rule.as_ref(),
         explain: args.explain,
-        verification: request
-            .engine
-            .as_ref()
-            .map(|engine| verify(&launch(&request, engine))),
+        verification: verification.and_then(crate::error::Result::ok),
         notes: &notes,
     };
     let reply = Reply {
@@ -58,18 +62,13 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
     })
 }
 
-fn launch<'a>(request: &'a Request, engine: &'a Engine) -> Launch<'a> {
-    Launch {
-        model: &request.model,
-        format: &request.format,
-        kv: request.kv,
-        context: request.context,
-        sequences: request.sequences,
-        engine,
-        split: request.split,
-        processor: request.hardware.as_ref().is_some_and(Hardware::is_cpu),
-        options: request.options,
-    }
+/// How to check the answer on the engine; none without one.
+fn verification(request: &Request, name: &str) -> Option<crate::error::Result<Verification>> {
+    let launch = Launch::of(request)?;
+    Some(verify(&Launch {
+        path: (request.model.origin == Origin::File).then_some(name),
+        ..launch
+    }))
 }
 
 /// Whether a model fits and meets demands.
@@ -114,8 +113,12 @@ pub(super) fn request(
     args: &args::Load,
     context: Option<Tokens>,
 ) -> Result<Request> {
-    let (model, file_notes) = model(catalog, &args.model)?;
-    let asked = Asked {
+    resolve(catalog, args, &asked(args, context))
+}
+
+/// The question as asked, before any name is resolved.
+pub(super) fn asked(args: &args::Load, context: Option<Tokens>) -> Asked {
+    Asked {
         format: args.precision.name(),
         kv: args.sequence.kv.clone(),
         context: args.sequence.context.or(context.map(|tokens| tokens.0)),
@@ -143,10 +146,15 @@ pub(super) fn request(
         },
         what_if: (&args.what_if).into(),
         explain: false,
-    };
+    }
+}
+
+/// The question resolved for the model and hardware of `args`.
+pub(super) fn resolve(catalog: &Catalog, args: &args::Load, asked: &Asked) -> Result<Request> {
+    let (model, file_notes) = model(catalog, &args.model)?;
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;
     let found = hardware.as_ref().and_then(machine::found);
-    let mut request = Request::resolve(catalog, model, hardware, &asked)?;
+    let mut request = Request::resolve(catalog, model, hardware, asked)?;
     request.notes.extend(found);
     request.notes.extend(file_notes);
     Ok(request)

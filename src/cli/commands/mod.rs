@@ -1,6 +1,7 @@
 //! One function a command: resolve, ask the core, render.
 
 mod catalog;
+mod deploy;
 mod memory;
 mod plan;
 mod recommend;
@@ -30,6 +31,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit> {
         Command::Speed(args) => speed::speed(&context, args),
         Command::Check(args) => memory::check(&context, args),
         Command::Plan(args) => plan::plan(&context, args),
+        Command::Deploy(args) => deploy::deploy(&context, args),
         Command::Quantize(args) => catalog::quantize(&context, args),
         Command::Migrate(args) => catalog::migrate(&context, args),
         Command::Compare(args) => catalog::compare(&context, args),

@@ -6,7 +6,6 @@ use super::super::args;
 use super::super::{Exit, output};
 use super::memory::request;
 use super::{Session, train};
-use crate::calc::hardware::Hardware;
 use crate::deploy::{Launch, command};
 use crate::plan::target::{Target, search};
 use crate::plan::{Plan, Wish};
@@ -130,19 +129,12 @@ fn wish(args: &args::Plan, traffic: Traffic) -> Wish {
 
 /// The command that starts a plan.
 fn launched(plan: &Plan) -> String {
-    let request: &Request = &plan.request;
-    let Some(engine) = &request.engine else {
+    let Some(launch) = Launch::of(&plan.request) else {
         return String::new();
     };
-    command(&Launch {
-        model: &request.model,
-        format: &request.format,
-        kv: request.kv,
-        context: request.context,
+    let line = command(&Launch {
         sequences: plan.sequences(),
-        engine,
-        split: request.split,
-        processor: request.hardware.as_ref().is_some_and(Hardware::is_cpu),
-        options: request.options,
-    })
+        ..launch
+    });
+    line.unwrap_or_else(|error| format!("# {error}"))
 }

@@ -83,17 +83,22 @@ fn apply(asked: &mut Asked, answers: Answers) {
 
 fn commands(answer: &Recommendation) -> Vec<String> {
     let launches = answer.ranked.iter().map(|candidate| {
-        command(&Launch {
+        // A row stays a row when nobody is known to make its weights.
+        let launch = Launch {
             model: &candidate.model,
+            path: None,
             format: &candidate.format,
             kv: answer.demands.kv,
             context: answer.demands.context,
             sequences: answer.demands.sequences,
             engine: &answer.engine,
+            version: None,
+            hardware: Some(&answer.hardware),
             split: answer.split,
-            processor: answer.hardware.is_cpu(),
             options: Options::default(),
-        })
+            service: None,
+        };
+        command(&launch).unwrap_or_else(|error| format!("# {error}"))
     });
     launches.collect()
 }

@@ -6,6 +6,7 @@
 mod catalog;
 mod check;
 mod compare;
+mod deploy;
 mod memory;
 mod migrate;
 mod plan;
@@ -19,6 +20,7 @@ mod train;
 pub use catalog::{list, show};
 pub use check::check;
 pub use compare::compare;
+pub use deploy::deploy;
 pub use memory::{Answer, memory};
 pub use migrate::migrate;
 pub use plan::plan;

@@ -5,7 +5,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::{
-    catalog, check, compare, memory, migrate, plan, plan_target, quantize, recommend, speed, train,
+    catalog, check, compare, deploy, memory, migrate, plan, plan_target, quantize, recommend,
+    speed, train,
 };
 
 /// A document that scripts read.
@@ -15,6 +16,8 @@ pub enum Document {
     Check,
     /// `dsk.compare.v1`.
     Compare,
+    /// `dsk.deploy.v1`.
+    Deploy,
     /// `dsk.list.v1`.
     List,
     /// `dsk.memory.v1`.
@@ -39,9 +42,10 @@ pub enum Document {
 
 impl Document {
     /// Every document, by name.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Check,
         Self::Compare,
+        Self::Deploy,
         Self::List,
         Self::Memory,
         Self::Migrate,
@@ -60,6 +64,7 @@ impl Document {
         match self {
             Self::Check => "check",
             Self::Compare => "compare",
+            Self::Deploy => "deploy",
             Self::List => "list",
             Self::Memory => "memory",
             Self::Migrate => "migrate",
@@ -79,6 +84,7 @@ impl Document {
         let mut schema = match self {
             Self::Check => of::<check::Document<'_>>(),
             Self::Compare => of::<compare::Document<'_>>(),
+            Self::Deploy => of::<deploy::Document<'_>>(),
             Self::List => of::<catalog::ListDocument<'_>>(),
             Self::Memory => of::<memory::Document<'_>>(),
             Self::Migrate => of::<migrate::Document<'_>>(),
