@@ -151,7 +151,7 @@ fn devices_that_nobody_fitted_lie_in_the_range() {
         );
     }
     let [_, token, _] = errors("community", &rows);
-    assert!(token.at(0.5) <= 0.25);
+    assert!(token.at(0.5) <= 0.15 && token.coverage() >= 0.75);
 }
 
 #[test]
@@ -412,7 +412,6 @@ fn a_calibration_scales_what_it_was_measured_on() {
     assert_eq!(calibrated(&load, &row.workload, &[here]), plain);
 }
 
-/// A plan asks hundreds of thousands of splits a second.
 #[test]
 fn a_prepared_question_answers_like_a_lone_one() {
     let catalog = catalog();
@@ -430,16 +429,4 @@ fn a_prepared_question_answers_like_a_lone_one() {
         .expect("a figure");
     let lone = ask(&catalog, &row).throughput.expect("a figure").value;
     assert!((times.throughput / lone - 1.0).abs() < 1e-12);
-    let start = std::time::Instant::now();
-    let sum: f64 = (1..=100_000)
-        .filter_map(|concurrency| {
-            let workload = Workload {
-                view: View::Served { concurrency },
-                ..workload
-            };
-            prepared.times((row.split, row.devices), &workload).ok()
-        })
-        .map(|times| times.throughput)
-        .sum();
-    println!("{:?} for 100,000 answers ({sum:.0})", start.elapsed());
 }
