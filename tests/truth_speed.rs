@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the report: the error of every group")]
 
+#[expect(dead_code, reason = "tests/fit_speed.rs tells rows by their file")]
 mod speed_rows;
 
 use dsk::calc::load::Split;
@@ -302,9 +303,9 @@ fn draft_layers_help_where_that_was_measured() {
     assert_eq!(ask_for("deepseek-v2", 1), None);
 }
 
-/// V3 in Q4_K_M with its experts in the memory of two Xeon Gold 6454S and the rest on an RTX 4090: 13.4 and 13.2 tokens/s.
+/// V3 in `Q4_K_M` with its experts in the memory of two Xeon Gold 6454S and the rest on an RTX 4090: 13.4 and 13.2 tokens/s.
 ///
-/// Source: kvcache-ai/ktransformers doc/en/DeepseekR1_V3_tutorial.md @95009ea6; 2 x 8 channels of DDR5-4800.
+/// Source: `kvcache-ai/ktransformers` `doc/en/DeepseekR1_V3_tutorial.md` @95009ea6; 2 x 8 channels of DDR5-4800.
 #[test]
 fn experts_in_host_memory_are_read_at_its_bandwidth() {
     let catalog = catalog();

@@ -103,7 +103,7 @@ impl<'c> Engine<'c> {
         let unseen: Vec<Ratios> = models.iter().chain(&devices).copied().collect();
         print::toml(
             &mut fitted,
-            &self.measured(&prepared),
+            &measured(&prepared),
             &self.ranges(&halves, &unseen),
         );
         fitted
@@ -122,7 +122,7 @@ impl<'c> Engine<'c> {
             let mut speed = self.start.clone();
             let mut values = at.iter();
             constants::each(&mut speed, |_, value| {
-                *value = values.next().expect("a value").exp()
+                *value = values.next().expect("a value").exp();
             });
             speed
         };
@@ -326,24 +326,22 @@ impl<'c> Engine<'c> {
             unseen: of(None, unseen),
         }
     }
+}
 
-    /// Which devices, classes and kernels have rows, and how many.
-    fn measured(&self, prepared: &[Prepared<'_>]) -> Vec<(String, u64)> {
-        let words: Vec<String> = prepared
-            .iter()
-            .map(|prepared| print::key(prepared.key()))
-            .collect();
-        let kinds: BTreeSet<&String> = words.iter().collect();
-        kinds
-            .into_iter()
-            .map(|kind| {
-                (
-                    kind.clone(),
-                    count(words.iter().filter(|word| *word == kind).count()),
-                )
-            })
-            .collect()
-    }
+/// Which devices, classes and kernels have rows, and how many.
+fn measured(prepared: &[Prepared<'_>]) -> Vec<(String, u64)> {
+    let words: Vec<String> = prepared
+        .iter()
+        .map(|prepared| print::key(prepared.key()))
+        .collect();
+    let kinds: BTreeSet<&String> = words.iter().collect();
+    kinds
+        .into_iter()
+        .map(|kind| {
+            let rows = words.iter().filter(|word| *word == kind).count();
+            (kind.clone(), count(rows))
+        })
+        .collect()
 }
 
 /// The logarithm of a ratio, squared while small and linear beyond `bend` once it is squared; 1 is a tenth.
