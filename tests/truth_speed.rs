@@ -96,8 +96,9 @@ fn closed_loops_are_near() {
 
 /// One row lies beyond: V2-Lite with 32 sequences took 11.0 ms a token, with 64 and 128 of them 5.6 and 6.0.
 ///
-/// Experts cannot explain it (tests/data/speed-routing.csv, speed-kernels-h200.csv): equal prompts touch 6 of
-/// 64, which makes 5 ms; distinct ones touch 61, which makes about 11, but then 64 and 128 could not take less.
+/// With such weights equal prompts touch 6 of 64 experts and distinct ones 61 of 64 (tests/data/speed-routing.csv),
+/// which makes 4.4 and 9.8 ms here: the prompts of that run seem to have differed, those of 8, 64 and 128
+/// not, since these took less than reading all experts once. What they were is not recorded, so all count as equal.
 #[test]
 fn vllm_on_an_h200_is_near() {
     let rows = speed_rows::vllm_h200();
@@ -115,6 +116,37 @@ fn vllm_on_an_h200_is_near() {
     for errors in [&first, &token] {
         assert!(errors.coverage() >= 0.75);
     }
+}
+
+/// DeepSeek V3 and V3.1 on 8 MI300X with SGLang 0.5.7; the prompts and answers are half as long as their nominal lengths.
+///
+/// Source: `sgl-project/sgl-cookbook` `docs/autoregressive/DeepSeek` @7b5bd9c0. The derating comes from these rows.
+#[test]
+fn an_mi300x_is_slower_than_its_peaks() {
+    let catalog = catalog();
+    let mut errors = Errors::default();
+    for (concurrency, input, output, milliseconds) in [
+        (1, 500, 500, 23.84),
+        (16, 500, 4000, 33.72),
+        (16, 4000, 500, 53.65),
+        (64, 4000, 500, 97.93),
+        (100, 512, 512, 214.73),
+    ] {
+        let workload = Workload {
+            sequences: concurrency,
+            view: View::Served { concurrency },
+            ..Workload::one(input, output)
+        };
+        let row = Row {
+            devices: 8,
+            split: EIGHT,
+            ..question("sglang", ["deepseek-v3", "fp8-block", "mi300x"], workload)
+        };
+        let ours = ask(&catalog, &row).time_per_output_token;
+        errors.add(ours, Some(milliseconds / 1000.0));
+    }
+    errors.report("MI300X, output token");
+    assert!(errors.at(0.5) <= 0.2 && errors.inside >= 4);
 }
 
 #[test]

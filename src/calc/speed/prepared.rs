@@ -148,13 +148,17 @@ impl<'a> Prepared<'a> {
             Ok(answer) => answer,
             Err(unknown) => return Speed::unknown(self.basis, self.reason(unknown)),
         };
+        let mut notes = self.notes.clone();
+        if times.first_token.is_nan() {
+            notes.push("prompts that are computed from host memory were not measured".to_owned());
+        }
         Speed {
             time_to_first_token: Range::of(times.first_token, spread.first_token),
             time_per_output_token: Range::of(times.output_token, spread.output_token),
             throughput: Range::of(times.throughput, spread.throughput),
             bound: Some(times.bound),
             basis: self.basis,
-            notes: self.notes.clone(),
+            notes,
         }
     }
 
