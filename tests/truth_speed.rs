@@ -283,6 +283,30 @@ fn a_pipeline_serves_more_but_answers_no_sooner() {
     assert!(ratio(256) > 0.5 && ratio(256) < 1.0);
 }
 
+/// Two replicas of a dense model need no link and serve twice as many.
+#[test]
+fn replicas_share_the_sequences() {
+    let catalog = catalog();
+    let rate = |data| {
+        let split = Split {
+            data,
+            ..Split::SINGLE
+        };
+        let workload = Workload {
+            sequences: 16 * data,
+            ..Workload::one(512, 128)
+        };
+        let what = ["deepseek-coder-6.7b", "bf16", "h200-sxm"];
+        let row = Row {
+            devices: data,
+            split,
+            ..question("vllm", what, workload)
+        };
+        ask(&catalog, &row).throughput.expect("a figure").value
+    };
+    assert!((rate(2) / rate(1) - 2.0).abs() < 0.02);
+}
+
 /// Sixteen devices are two nodes: their layers exchange over the slower link.
 #[test]
 fn beyond_a_node_the_slower_link_counts() {
@@ -359,6 +383,16 @@ fn experts_in_host_memory_are_read_at_its_bandwidth() {
     assert!(range.low < 1.0 / 13.4 && 1.0 / 13.4 < range.high);
     assert!((range.value * 13.4 - 1.0).abs() < 0.25);
     assert_eq!(known.time_to_first_token, None);
+}
+
+#[test]
+fn ollama_is_as_fast_as_what_it_runs_on() {
+    let catalog = catalog();
+    let of = |engine| {
+        let what = ["deepseek-coder-6.7b", "q4_k_m", "rtx-4090"];
+        token(&catalog, &question(engine, what, Workload::one(512, 128)))
+    };
+    assert!((of("ollama") / of("llama.cpp") - 1.0).abs() < 1e-12);
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl<'a> Prepared<'a> {
             ..self.machine
         };
         Some(Refitted {
-            places: Places::of(&machine, at.0, at.1).ok()?,
+            places: Places::of(&machine, at, self.volume.used > 0.0).ok()?,
             machine,
             volume: &self.volume,
         })
@@ -131,7 +131,7 @@ impl<'a> Prepared<'a> {
         let run = Run {
             machine: &self.machine,
             volume: &self.volume,
-            places: Places::of(&self.machine, split, devices)?,
+            places: Places::of(&self.machine, (split, devices), self.volume.used > 0.0)?,
             workload,
         };
         let times = run.times()?;
