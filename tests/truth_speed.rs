@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the report: the error of every group")]
 
+#[expect(dead_code, reason = "tests/fit_speed.rs tells rows by their file")]
 mod speed_rows;
 
 use dsk::calc::load::Split;
@@ -95,8 +96,9 @@ fn closed_loops_are_near() {
 
 /// One row lies beyond: V2-Lite with 32 sequences took 11.0 ms a token, with 64 and 128 of them 5.6 and 6.0.
 ///
-/// Experts cannot explain it (tests/data/speed-routing.csv, speed-kernels-h200.csv): equal prompts touch 6 of
-/// 64, which makes 5 ms; distinct ones touch 61, which makes about 11, but then 64 and 128 could not take less.
+/// With such weights equal prompts touch 6 of 64 experts and distinct ones 61 of 64 (tests/data/speed-routing.csv),
+/// which makes 4.4 and 9.8 ms here: the prompts of that run seem to have differed, those of 8, 64 and 128
+/// not, since these took less than reading all experts once. What they were is not recorded, so all count as equal.
 #[test]
 fn vllm_on_an_h200_is_near() {
     let rows = speed_rows::vllm_h200();
@@ -114,6 +116,37 @@ fn vllm_on_an_h200_is_near() {
     for errors in [&first, &token] {
         assert!(errors.coverage() >= 0.75);
     }
+}
+
+/// DeepSeek V3 and V3.1 on 8 MI300X with SGLang 0.5.7; the prompts and answers are half as long as their nominal lengths.
+///
+/// Source: `sgl-project/sgl-cookbook` `docs/autoregressive/DeepSeek` @7b5bd9c0. The derating comes from these rows.
+#[test]
+fn an_mi300x_is_slower_than_its_peaks() {
+    let catalog = catalog();
+    let mut errors = Errors::default();
+    for (concurrency, input, output, milliseconds) in [
+        (1, 500, 500, 23.84),
+        (16, 500, 4000, 33.72),
+        (16, 4000, 500, 53.65),
+        (64, 4000, 500, 97.93),
+        (100, 512, 512, 214.73),
+    ] {
+        let workload = Workload {
+            sequences: concurrency,
+            view: View::Served { concurrency },
+            ..Workload::one(input, output)
+        };
+        let row = Row {
+            devices: 8,
+            split: EIGHT,
+            ..question("sglang", ["deepseek-v3", "fp8-block", "mi300x"], workload)
+        };
+        let ours = ask(&catalog, &row).time_per_output_token;
+        errors.add(ours, Some(milliseconds / 1000.0));
+    }
+    errors.report("MI300X, output token");
+    assert!(errors.at(0.5) <= 0.2 && errors.inside >= 4);
 }
 
 #[test]
@@ -151,7 +184,7 @@ fn devices_that_nobody_fitted_lie_in_the_range() {
         );
     }
     let [_, token, _] = errors("community", &rows);
-    assert!(token.at(0.5) <= 0.25);
+    assert!(token.at(0.5) <= 0.15 && token.coverage() >= 0.75);
 }
 
 #[test]
@@ -250,6 +283,30 @@ fn a_pipeline_serves_more_but_answers_no_sooner() {
     assert!(ratio(256) > 0.5 && ratio(256) < 1.0);
 }
 
+/// Two replicas of a dense model need no link and serve twice as many.
+#[test]
+fn replicas_share_the_sequences() {
+    let catalog = catalog();
+    let rate = |data| {
+        let split = Split {
+            data,
+            ..Split::SINGLE
+        };
+        let workload = Workload {
+            sequences: 16 * data,
+            ..Workload::one(512, 128)
+        };
+        let what = ["deepseek-coder-6.7b", "bf16", "h200-sxm"];
+        let row = Row {
+            devices: data,
+            split,
+            ..question("vllm", what, workload)
+        };
+        ask(&catalog, &row).throughput.expect("a figure").value
+    };
+    assert!((rate(2) / rate(1) - 2.0).abs() < 0.02);
+}
+
 /// Sixteen devices are two nodes: their layers exchange over the slower link.
 #[test]
 fn beyond_a_node_the_slower_link_counts() {
@@ -302,9 +359,9 @@ fn draft_layers_help_where_that_was_measured() {
     assert_eq!(ask_for("deepseek-v2", 1), None);
 }
 
-/// V3 in Q4_K_M with its experts in the memory of two Xeon Gold 6454S and the rest on an RTX 4090: 13.4 and 13.2 tokens/s.
+/// V3 in `Q4_K_M` with its experts in the memory of two Xeon Gold 6454S and the rest on an RTX 4090: 13.4 and 13.2 tokens/s.
 ///
-/// Source: kvcache-ai/ktransformers doc/en/DeepseekR1_V3_tutorial.md @95009ea6; 2 x 8 channels of DDR5-4800.
+/// Source: `kvcache-ai/ktransformers` `doc/en/DeepseekR1_V3_tutorial.md` @95009ea6; 2 x 8 channels of DDR5-4800.
 #[test]
 fn experts_in_host_memory_are_read_at_its_bandwidth() {
     let catalog = catalog();
@@ -326,6 +383,16 @@ fn experts_in_host_memory_are_read_at_its_bandwidth() {
     assert!(range.low < 1.0 / 13.4 && 1.0 / 13.4 < range.high);
     assert!((range.value * 13.4 - 1.0).abs() < 0.25);
     assert_eq!(known.time_to_first_token, None);
+}
+
+#[test]
+fn ollama_is_as_fast_as_what_it_runs_on() {
+    let catalog = catalog();
+    let of = |engine| {
+        let what = ["deepseek-coder-6.7b", "q4_k_m", "rtx-4090"];
+        token(&catalog, &question(engine, what, Workload::one(512, 128)))
+    };
+    assert!((of("ollama") / of("llama.cpp") - 1.0).abs() < 1e-12);
 }
 
 #[test]
@@ -412,7 +479,6 @@ fn a_calibration_scales_what_it_was_measured_on() {
     assert_eq!(calibrated(&load, &row.workload, &[here]), plain);
 }
 
-/// A plan asks hundreds of thousands of splits a second.
 #[test]
 fn a_prepared_question_answers_like_a_lone_one() {
     let catalog = catalog();
@@ -430,16 +496,4 @@ fn a_prepared_question_answers_like_a_lone_one() {
         .expect("a figure");
     let lone = ask(&catalog, &row).throughput.expect("a figure").value;
     assert!((times.throughput / lone - 1.0).abs() < 1e-12);
-    let start = std::time::Instant::now();
-    let sum: f64 = (1..=100_000)
-        .filter_map(|concurrency| {
-            let workload = Workload {
-                view: View::Served { concurrency },
-                ..workload
-            };
-            prepared.times((row.split, row.devices), &workload).ok()
-        })
-        .map(|times| times.throughput)
-        .sum();
-    println!("{:?} for 100,000 answers ({sum:.0})", start.elapsed());
 }

@@ -64,6 +64,9 @@ impl Catalog {
 
     fn check_engines(&self) -> Result<()> {
         for engine in self.engines()? {
+            if let Some(other) = &engine.speed_as {
+                self.must_exist(engine, "speed_as", self.engines()?, other)?;
+            }
             for (general, own) in &engine.formats {
                 self.must_exist(engine, general, self.formats()?, own)?;
             }

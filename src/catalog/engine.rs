@@ -48,8 +48,25 @@ pub struct Engine {
     /// The constants of its speed model; none where nobody measured it.
     #[serde(default)]
     pub speed: Option<EngineSpeed>,
+    /// The engine whose speed it has, where it runs on that one.
+    #[serde(default)]
+    pub speed_as: Option<String>,
     /// Where the facts come from.
     pub source: String,
+}
+
+/// Gives every engine that runs on another one the speed of that one.
+pub(super) fn share_speed(engines: &mut [Engine]) {
+    let known: Vec<(String, Option<EngineSpeed>)> = engines
+        .iter()
+        .map(|engine| (engine.id.clone(), engine.speed.clone()))
+        .collect();
+    for engine in engines {
+        if let Some(other) = &engine.speed_as {
+            let speed = known.iter().find(|(id, _)| id == other);
+            engine.speed = speed.and_then(|(_, speed)| speed.clone());
+        }
+    }
 }
 
 /// How an engine lays out memory.

@@ -124,7 +124,12 @@ impl Catalog {
     /// # Errors
     /// When a file of that kind cannot be used.
     pub fn engines(&self) -> Result<&[Engine]> {
-        self.kind(&self.engines)
+        if let Some(engines) = self.engines.get() {
+            return Ok(engines);
+        }
+        let mut engines = self.files.parse::<Engine>()?;
+        engine::share_speed(&mut engines);
+        Ok(self.engines.get_or_init(|| engines))
     }
 
     /// The scenarios.

@@ -88,7 +88,9 @@ impl<'c> Engine<'c> {
         if std::env::var_os("ROWS").is_some() {
             self.each_row(&inside);
         }
-        let halves = self.left_out(&prepared, |place, _| half(place).to_string());
+        let halves: Vec<Ratios> = (0..4)
+            .flat_map(|draw| self.left_out(&prepared, |place, _| half(place, draw).to_string()))
+            .collect();
         self.table("other half", &halves);
         let models = self.left_out(&prepared, |_, row| row.model.clone());
         self.table("model left out", &models);
@@ -103,7 +105,7 @@ impl<'c> Engine<'c> {
         let unseen: Vec<Ratios> = models.iter().chain(&devices).copied().collect();
         print::toml(
             &mut fitted,
-            &self.measured(&prepared),
+            &measured(&prepared),
             &self.ranges(&halves, &unseen),
         );
         fitted
@@ -122,7 +124,7 @@ impl<'c> Engine<'c> {
             let mut speed = self.start.clone();
             let mut values = at.iter();
             constants::each(&mut speed, |_, value| {
-                *value = values.next().expect("a value").exp()
+                *value = values.next().expect("a value").exp();
             });
             speed
         };
@@ -218,7 +220,7 @@ impl<'c> Engine<'c> {
                     errors.sort_by(f64::total_cmp);
                     println!(
                         "{name:16} {group:14} {title:13} {:4} rows  median {:.3}  90% {:.3}  worst {:.2}",
-                        errors.len(),
+                        errors.len() * self.rows.len() / ratios.len(),
                         at(&errors, 0.5),
                         at(&errors, 0.9),
                         at(&errors, 1.0)
@@ -260,6 +262,7 @@ impl<'c> Engine<'c> {
     fn of_group(&self, group: &str, figure: usize, ratios: &[Ratios]) -> Vec<f64> {
         self.rows
             .iter()
+            .cycle()
             .zip(ratios)
             .filter(|(row, _)| row.group == group)
             .filter_map(|(_, ratios)| ratios[figure])
@@ -274,31 +277,29 @@ impl<'c> Engine<'c> {
     fn coverage(&self, held_out: &[Ratios]) {
         for served in [false, true] {
             for (figure, title) in FIGURES.iter().enumerate() {
-                let values: Vec<f64> = (0..self.rows.len())
-                    .filter(|place| self.is_served(*place) == served)
-                    .filter_map(|place| held_out[place][figure])
-                    .collect();
-                if values.len() < 8 {
+                let parts = [0, 1].map(|part| {
+                    let rows = held_out.iter().enumerate();
+                    rows.map(|(at, ratios)| (at % self.rows.len(), ratios))
+                        .filter(|(place, _)| self.is_served(*place) == served)
+                        .filter(|(place, _)| half(*place, 7) == part)
+                        .filter_map(|(_, ratios)| ratios[figure])
+                        .collect::<Vec<f64>>()
+                });
+                if parts.iter().any(|part| part.len() < 8) {
                     continue;
                 }
-                let parts: Vec<Vec<f64>> = [0, 1]
-                    .iter()
-                    .map(|part| values.iter().copied().skip(*part).step_by(2).collect())
-                    .collect();
                 let inside: usize = [(0, 1), (1, 0)]
                     .iter()
                     .map(|(from, to)| {
                         let [low, high] = range(&parts[*from]);
-                        parts[*to]
-                            .iter()
-                            .filter(|ratio| (low..=high).contains(*ratio))
-                            .count()
+                        let holds = |ratio: &&f64| (low..=high).contains(*ratio);
+                        parts[*to].iter().filter(holds).count()
                     })
                     .sum();
-                let share = float(count(inside)) / float(count(values.len()));
+                let all = parts.iter().map(Vec::len).sum();
+                let share = float(count(inside)) / float(count(all));
                 println!(
-                    "a range of held-out rows holds {share:.3} of the others: {title}, served {served}, {}",
-                    values.len()
+                    "a range of held-out rows holds {share:.3} of the others: {title}, served {served}"
                 );
             }
         }
@@ -326,24 +327,22 @@ impl<'c> Engine<'c> {
             unseen: of(None, unseen),
         }
     }
+}
 
-    /// Which devices, classes and kernels have rows, and how many.
-    fn measured(&self, prepared: &[Prepared<'_>]) -> Vec<(String, u64)> {
-        let words: Vec<String> = prepared
-            .iter()
-            .map(|prepared| print::key(prepared.key()))
-            .collect();
-        let kinds: BTreeSet<&String> = words.iter().collect();
-        kinds
-            .into_iter()
-            .map(|kind| {
-                (
-                    kind.clone(),
-                    count(words.iter().filter(|word| *word == kind).count()),
-                )
-            })
-            .collect()
-    }
+/// Which devices, classes and kernels have rows, and how many.
+fn measured(prepared: &[Prepared<'_>]) -> Vec<(String, u64)> {
+    let words: Vec<String> = prepared
+        .iter()
+        .map(|prepared| print::key(prepared.key()))
+        .collect();
+    let kinds: BTreeSet<&String> = words.iter().collect();
+    kinds
+        .into_iter()
+        .map(|kind| {
+            let rows = words.iter().filter(|word| *word == kind).count();
+            (kind.clone(), count(rows))
+        })
+        .collect()
 }
 
 /// The logarithm of a ratio, squared while small and linear beyond `bend` once it is squared; 1 is a tenth.
@@ -353,8 +352,8 @@ fn bent(ratio: Option<f64>, bend: f64) -> f64 {
 }
 
 /// One of two halves, as if drawn.
-fn half(place: usize) -> usize {
-    let mixed = (place + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+fn half(place: usize, draw: usize) -> usize {
+    let mixed = (place + 1000 * draw + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed >> 40) % 2
 }
 

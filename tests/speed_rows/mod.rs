@@ -3,6 +3,7 @@
 use dsk::calc::hardware::{Device, Hardware};
 use dsk::calc::load::{Load, Options, Split};
 use dsk::calc::speed::{Routing, View, Workload};
+use dsk::catalog::gpu::GpuKind;
 use dsk::catalog::shape::{Attention, FeedForward};
 use dsk::catalog::{Catalog, Engine, Entry, Format, KvFormat, Model};
 use dsk::units::{Tokens, float};
@@ -239,9 +240,10 @@ impl<'c> Setup<'c> {
         let bare = &catalog.defaults().expect("defaults").bare_memory;
         let gpu = entry(catalog.gpus().expect("devices"), &row.gpu);
         let size = gpu.memory.options_gb.last().copied();
-        let device = match gpu.kind {
-            dsk::catalog::gpu::GpuKind::Cpu => Device::cpu(Some(gpu), None),
-            _ => Device::of(gpu, size, bare).expect("a device"),
+        let device = if gpu.kind == GpuKind::Cpu {
+            Device::cpu(Some(gpu), None)
+        } else {
+            Device::of(gpu, size, bare).expect("a device")
         };
         Self {
             model: model(catalog, &row.model),

@@ -135,7 +135,9 @@ pub(super) fn exchange(run: &Run<'_>, tokens: f64) -> f64 {
 }
 
 fn fixed_exchange(run: &Run<'_>) -> f64 {
-    if run.places.sharing() > 1.0 {
+    let places = &run.places;
+    let sharing = places.tensor > 1.0 || places.data > 1.0 && run.volume.used > 0.0;
+    if sharing {
         run.machine.constants.tensor_layer_seconds
     } else {
         0.0

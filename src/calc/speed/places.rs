@@ -36,8 +36,19 @@ pub(super) struct Places {
 
 impl Places {
     /// Where `split` puts the model on `devices`, or why its speed is unknown.
-    pub(super) fn of(machine: &Machine<'_>, split: Split, devices: u64) -> Result<Self, Unknown> {
+    ///
+    /// `experts`: whether the replicas of the attention share experts.
+    pub(super) fn of(
+        machine: &Machine<'_>,
+        (split, devices): (Split, u64),
+        experts: bool,
+    ) -> Result<Self, Unknown> {
         let (tensor, data) = (split.tensor.max(1), split.data.max(1));
+        let sharing = if experts {
+            tensor.saturating_mul(data)
+        } else {
+            1
+        };
         let row = match machine.lay {
             Lay::InARow => (devices / tensor).max(1),
             Lay::Sharded => split.pipeline.max(1),
@@ -47,7 +58,7 @@ impl Places {
             data: float(data),
             row: float(row),
             link: link(machine, tensor)?,
-            expert_link: link(machine, tensor.saturating_mul(data))?,
+            expert_link: link(machine, sharing)?,
         })
     }
 

@@ -80,7 +80,7 @@ impl<'a> Prepared<'a> {
             ..self.machine
         };
         Some(Refitted {
-            places: Places::of(&machine, at.0, at.1).ok()?,
+            places: Places::of(&machine, at, self.volume.used > 0.0).ok()?,
             machine,
             volume: &self.volume,
         })
@@ -131,7 +131,7 @@ impl<'a> Prepared<'a> {
         let run = Run {
             machine: &self.machine,
             volume: &self.volume,
-            places: Places::of(&self.machine, split, devices)?,
+            places: Places::of(&self.machine, (split, devices), self.volume.used > 0.0)?,
             workload,
         };
         let times = run.times()?;
@@ -148,13 +148,17 @@ impl<'a> Prepared<'a> {
             Ok(answer) => answer,
             Err(unknown) => return Speed::unknown(self.basis, self.reason(unknown)),
         };
+        let mut notes = self.notes.clone();
+        if times.first_token.is_nan() {
+            notes.push("prompts that are computed from host memory were not measured".to_owned());
+        }
         Speed {
             time_to_first_token: Range::of(times.first_token, spread.first_token),
             time_per_output_token: Range::of(times.output_token, spread.output_token),
             throughput: Range::of(times.throughput, spread.throughput),
             bound: Some(times.bound),
             basis: self.basis,
-            notes: self.notes.clone(),
+            notes,
         }
     }
 
