@@ -365,16 +365,23 @@ fn draft_layers_help_where_that_was_measured() {
 #[test]
 fn experts_in_host_memory_are_read_at_its_bandwidth() {
     let catalog = catalog();
-    let workload = Workload {
-        experts_on_host: true,
-        ..Workload::one(1930, 300)
-    };
+    let workload = Workload::one(1930, 300);
     let row = question("llama.cpp", ["deepseek-v3", "q4_k_m", "rtx-4090"], workload);
     let mut setup = Setup::of(&catalog, &row);
-    let unknown = speed(&setup.load(&row), &workload);
-    assert_eq!(unknown.time_per_output_token, None);
+    let options = Options {
+        host_experts: 61,
+        ..Options::default()
+    };
+    let ask = |setup: &Setup| {
+        let load = Load {
+            options,
+            ..setup.load(&row)
+        };
+        speed(&load, &workload)
+    };
+    assert_eq!(ask(&setup).time_per_output_token, None);
     setup.hardware.host_bandwidth = Some(2 * 8 * 4_800_000_000 * 8);
-    let known = speed(&setup.load(&row), &workload);
+    let known = ask(&setup);
     let range = known.time_per_output_token.expect("a figure");
     println!(
         "V3 with experts in host memory: {:.1} tokens/s",

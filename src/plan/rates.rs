@@ -51,13 +51,11 @@ impl<'a> Rates<'a> {
     fn speed(&self, (request, sequences): (&Request, u64), traffic: &Traffic) -> Speed {
         let basis = request.model.basis;
         if request.options.host_experts > 0 {
-            return unknown(
-                basis,
-                format!(
-                    "the routed experts of {} layers stay in host memory, whose speed was not measured",
-                    request.options.host_experts
-                ),
-            );
+            let workload = traffic.workload(sequences);
+            return match Prepared::of(&request.load()) {
+                Ok(own) => own.speed((request.split, request.split.devices()), &workload),
+                Err(reason) => unknown(basis, reason),
+            };
         }
         let prepared = if nodes::spans(request) {
             match &self.far {

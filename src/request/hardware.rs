@@ -5,7 +5,7 @@ use crate::catalog::gpu::GpuKind;
 use crate::catalog::gpu_name::find_gpu;
 use crate::catalog::{Catalog, Defaults, Gpu};
 use crate::error::{Error, Result};
-use crate::units::{Bytes, index};
+use crate::units::{Bytes, index, whole};
 
 /// The most devices that a question may ask for.
 const MOST_DEVICES: u64 = 4096;
@@ -23,6 +23,8 @@ pub struct HardwareAsked {
     pub count: Option<u64>,
     /// GB of the host's memory.
     pub ram_gb: Option<f64>,
+    /// GB per second that the host's memory is read with.
+    pub ram_bandwidth_gb: Option<f64>,
     /// Which memory counts where the machine itself is asked.
     pub of: MemoryOf,
 }
@@ -32,6 +34,12 @@ impl HardwareAsked {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.vram_gb.is_none() && self.gpu.is_none()
+    }
+
+    /// Bytes per second that the host's memory is read with, where that was said.
+    #[must_use]
+    pub fn host_bandwidth(&self) -> Option<u64> {
+        self.ram_bandwidth_gb.map(|rate| whole(rate * 1e9))
     }
 
     /// The hardware; none when nothing was said.
@@ -55,6 +63,7 @@ impl HardwareAsked {
             (Some(names), size) => named(catalog, names, (size, host, count))?,
         };
         hardware.host = host;
+        hardware.host_bandwidth = self.host_bandwidth();
         Ok(Some(hardware))
     }
 }

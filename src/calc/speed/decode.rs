@@ -71,11 +71,8 @@ pub(super) fn step(run: &Run<'_>, batch: f64) -> Step {
         Routing::Alike => batch.min(1.0),
     };
     let touched = volume.touched(choosing);
-    let (held, from_host) = if workload.experts_on_host {
-        (0.0, touched + on_host * volume.common)
-    } else {
-        (touched, on_host * (touched + volume.common))
-    };
+    let held = touched * (1.0 - machine.host.experts);
+    let from_host = touched * machine.host.experts + on_host * (held + volume.common);
     let cache = here * volume.cache.read(context, places.tensor);
     let weights = volume.common / places.tensor + held / devices;
     let read =

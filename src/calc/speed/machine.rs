@@ -73,8 +73,17 @@ pub(super) enum Lay {
 pub(super) struct Host {
     /// The share of layers that stay there.
     pub(super) layers: f64,
+    /// The share of the routed experts that stay there while the rest of their layers does not.
+    pub(super) experts: f64,
     /// Bytes per second that reading weights reaches, where that is known.
     pub(super) rate: Option<f64>,
+}
+
+impl Host {
+    /// Whether any weight is read from it.
+    pub(super) fn is_used(&self) -> bool {
+        self.layers > 0.0 || self.experts > 0.0
+    }
 }
 
 /// Constants of the engine for one device, class and kernel.
@@ -184,8 +193,14 @@ fn host(load: &Load<'_>, (speed, cpu): (&EngineSpeed, Option<&Gpu>)) -> Result<H
     let layers = load.model.shape.layers;
     let held = match (cpu, load.options.gpu_layers) {
         (Some(_), _) => 0,
-        (None, Some(held)) => held.min(layers),
+        // The output counts as a layer, the last one.
+        (None, Some(held)) => held.saturating_sub(1).min(layers),
         (None, None) => layers,
+    };
+    let experts = if cpu.is_some() {
+        (0, 0)
+    } else {
+        host_experts(load)
     };
     let bandwidth = cpu
         .map(|cpu| cpu.memory.bandwidth_bytes_per_second)
@@ -193,16 +208,39 @@ fn host(load: &Load<'_>, (speed, cpu): (&EngineSpeed, Option<&Gpu>)) -> Result<H
     let rate = bandwidth
         .zip(speed.host.as_ref())
         .map(|(bandwidth, host)| float(bandwidth) * host.share);
+    let unknown = "whose bandwidth is not known: say it (--ram-bandwidth)";
     if held < layers && rate.is_none() {
         return Err(format!(
-            "{} of {layers} layers stay in host memory, whose bandwidth is not known",
+            "{} of {layers} layers stay in host memory, {unknown}",
             layers - held
+        ));
+    }
+    if experts.0 > 0 && rate.is_none() {
+        return Err(format!(
+            "the routed experts of {} layers stay in host memory, {unknown}",
+            experts.0
         ));
     }
     Ok(Host {
         layers: f64::from(layers - held) / f64::from(layers.max(1)),
+        experts: f64::from(experts.0) / f64::from(experts.1.max(1)),
         rate,
     })
+}
+
+/// Layers whose routed experts stay with the host, of those that have some.
+fn host_experts(load: &Load<'_>) -> (u32, u32) {
+    let layers = load.model.shape.layers;
+    match load.model.shape.feed_forward {
+        FeedForward::Dense { .. } => (0, 0),
+        FeedForward::Experts { dense_layers, .. } => {
+            let kept = load.options.host_experts.min(layers);
+            (
+                kept.saturating_sub(dense_layers),
+                layers.saturating_sub(dense_layers),
+            )
+        }
+    }
 }
 
 fn known<'d>(device: &'d Device, constants: &EngineSpeed, engine: &str) -> Result<&'d Gpu, String> {

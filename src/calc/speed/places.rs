@@ -15,7 +15,7 @@ pub enum Unknown {
     ClosedLoop,
     /// No speculative run of such a model was measured.
     Speculative,
-    /// The bandwidth of the host's memory is not known.
+    /// Prompts that are computed from the host's memory were not measured.
     Host,
 }
 

@@ -34,7 +34,7 @@ pub(super) fn prompts(run: &Run<'_>, prompts: f64) -> Option<Prompt> {
             chunks: 0.0,
         });
     }
-    if machine.host.layers > 0.0 || run.workload.experts_on_host {
+    if machine.host.is_used() {
         return None;
     }
     let (peak, peak16) = (machine.peak?, machine.peak16?);

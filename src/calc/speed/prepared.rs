@@ -21,6 +21,9 @@ const REPEATS: Spread = Spread {
     throughput: [0.92, 1.09],
 };
 
+/// Why a prompt has no time.
+const HOST_PROMPTS: &str = "prompts that are computed from host memory were not measured";
+
 /// Everything of a question that neither the split nor the workload changes.
 ///
 /// Made once for a model, format, cache format, engine and kind of device, it answers in well under a microsecond.
@@ -150,7 +153,7 @@ impl<'a> Prepared<'a> {
         };
         let mut notes = self.notes.clone();
         if times.first_token.is_nan() {
-            notes.push("prompts that are computed from host memory were not measured".to_owned());
+            notes.push(HOST_PROMPTS.to_owned());
         }
         Speed {
             time_to_first_token: Range::of(times.first_token, spread.first_token),
@@ -170,7 +173,7 @@ impl<'a> Prepared<'a> {
             Unknown::Link => format!("{device} has no sourced link for tensor parallelism"),
             Unknown::Memory => format!("the memory of {device} is not known"),
             Unknown::ClosedLoop => format!("no closed loop of {engine} was measured"),
-            Unknown::Host => "the bandwidth of the host's memory is not known".to_owned(),
+            Unknown::Host => HOST_PROMPTS.to_owned(),
             Unknown::Speculative => "no speculative run of such a model was measured".to_owned(),
         }
     }
@@ -199,7 +202,7 @@ impl<'a> Prepared<'a> {
         {
             spread = spread.over(measured.range);
         }
-        if (host.layers > 0.0 || workload.experts_on_host)
+        if host.is_used()
             && let Some(measured) = &constants.host
         {
             spread = spread.over(measured.range);
@@ -250,9 +253,6 @@ pub(super) struct Run<'r> {
 
 impl Run<'_> {
     fn times(&self) -> Result<Times, Unknown> {
-        if self.workload.experts_on_host && self.machine.host.rate.is_none() {
-            return Err(Unknown::Host);
-        }
         match self.workload.view {
             View::Static => self.alone(),
             View::Served { concurrency } => served::times(self, concurrency),

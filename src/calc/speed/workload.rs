@@ -19,8 +19,6 @@ pub struct Workload {
     pub routing: Routing,
     /// Whether the model's own draft layers guess tokens ahead.
     pub speculative: bool,
-    /// Whether routed experts lie in the host's memory and are computed there.
-    pub experts_on_host: bool,
 }
 
 impl Workload {
@@ -35,7 +33,6 @@ impl Workload {
             view: View::Static,
             routing: Routing::Independent,
             speculative: false,
-            experts_on_host: false,
         }
     }
 }

@@ -100,6 +100,9 @@ pub(in crate::cli) struct Hardware {
     /// GB of the host's memory
     #[arg(long, value_name = "GB", value_parser = gigabytes)]
     pub(in crate::cli) ram: Option<f64>,
+    /// GB per second that the host's memory is read with, all channels together, for what stays there
+    #[arg(long, value_name = "GB/S", value_parser = gigabytes)]
+    pub(in crate::cli) ram_bandwidth: Option<f64>,
     /// Of this machine's memory: what is free now, or all that an idle machine would give
     #[arg(long, value_name = "free|total", value_enum)]
     pub(in crate::cli) of: Option<Of>,
@@ -133,6 +136,9 @@ pub(in crate::cli) struct Engine {
     /// llama.cpp: layers on the GPU, the output counted as one
     #[arg(long, value_name = "N")]
     pub(in crate::cli) gpu_layers: Option<u32>,
+    /// llama.cpp: leading layers whose routed experts stay in the host's memory
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) n_cpu_moe: Option<u32>,
     /// llama.cpp: one cache shared by all sequences
     #[arg(long)]
     pub(in crate::cli) kv_unified: bool,

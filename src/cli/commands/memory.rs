@@ -139,7 +139,7 @@ pub(super) fn asked(args: &args::Load, context: Option<Tokens>) -> Asked {
                 .flash_attention
                 .map(|switch| switch == OnOff::On),
             gpu_layers: args.engine.gpu_layers,
-            host_experts: 0,
+            host_experts: args.engine.n_cpu_moe.unwrap_or(0),
             unified_cache: args.engine.kv_unified,
             legacy_file: args.engine.legacy_gguf,
             all_logits: args.engine.all_logits,
@@ -180,6 +180,7 @@ pub(super) fn hardware(args: &args::Hardware) -> HardwareAsked {
         gpu,
         count,
         ram_gb: args.ram,
+        ram_bandwidth_gb: args.ram_bandwidth,
         of: match args.of {
             None | Some(args::Of::Free) => MemoryOf::Free,
             Some(args::Of::Total) => MemoryOf::Total,

@@ -76,7 +76,7 @@ fn machine(catalog: &Catalog, asked: &HardwareAsked) -> Result<Hardware> {
         Some(devices) => Hardware {
             devices,
             host: host.map(|host| chosen(host, asked.of)),
-            host_bandwidth: None,
+            host_bandwidth: host.and_then(|host| host_bandwidth(catalog, host)),
         },
         None => processor_only(catalog, asked.of, host)?,
     };
@@ -89,6 +89,9 @@ fn machine(catalog: &Catalog, asked: &HardwareAsked) -> Result<Hardware> {
     }
     if let Some(size) = asked.ram_gb {
         hardware.host = Some(Bytes::from_gib(size));
+    }
+    if let Some(rate) = asked.host_bandwidth() {
+        hardware.host_bandwidth = Some(rate);
     }
     Ok(hardware)
 }
@@ -184,6 +187,12 @@ fn richest(devices: &[Device]) -> Option<Vendor> {
         .iter()
         .map(Device::vendor)
         .max_by_key(|vendor| memory(*vendor))
+}
+
+/// Bytes per second of the host's memory, where the catalog knows the processor.
+fn host_bandwidth(catalog: &Catalog, host: HostMemory) -> Option<u64> {
+    let processor = known::processor(catalog, &processor::probe(), host.total).ok()?;
+    Some(processor.gpu?.memory.bandwidth_bytes_per_second)
 }
 
 /// The processor and its memory.
