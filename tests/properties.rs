@@ -242,6 +242,15 @@ mod plans {
             .expect("a question")
     }
 
+    /// Equal but for the last digit, which the mean of several equal bandwidths can change.
+    fn same(one: Option<f64>, other: Option<f64>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => (one / other - 1.0).abs() < 1e-12,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -279,9 +288,9 @@ mod plans {
             if one.split.data == 1 {
                 let slow = speed(&own, &traffic.workload(request.sequences));
                 let value = slow.time_per_output_token.map(|time| time.value);
-                prop_assert_eq!(value, one.times.map(|times| times.output_token));
+                prop_assert!(same(value, one.times.map(|times| times.output_token)));
                 let value = slow.throughput.map(|rate| rate.value);
-                prop_assert_eq!(value, one.times.map(|times| times.throughput));
+                prop_assert!(same(value, one.times.map(|times| times.throughput)));
             }
         }
 

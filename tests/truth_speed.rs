@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "tests/fit_speed.rs tells rows by their file")]
 mod speed_rows;
 
-use dsk::calc::load::Split;
+use dsk::calc::load::{Load, Options, Split};
 use dsk::calc::speed::{Prepared, Range, Speed, View, Workload, calibrated, speed};
 use dsk::catalog::{Basis, Calibration, Catalog};
 use dsk::units::{count, float, index, whole};

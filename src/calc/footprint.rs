@@ -62,14 +62,12 @@ impl<'a> Footprints<'a> {
         let usable = device.usable?.bytes;
         let class = self.class(device, usable);
         let found = self.known.iter().find(|(known, _)| *known == class);
-        let parts = match found {
-            Some((_, parts)) => *parts,
-            None => {
-                let parts = self.calculate(device);
-                self.known.push((class, parts));
-                parts
-            }
-        }?;
+        let known = found.map(|(_, parts)| *parts);
+        let parts = known.unwrap_or_else(|| {
+            let parts = self.calculate(device);
+            self.known.push((class, parts));
+            parts
+        })?;
         let (parts, available) = match class {
             Class::Vllm(_) => (parts, vllm::budget(&self.load, usable)),
             Class::Sglang(_) => {

@@ -317,8 +317,8 @@ mod tests {
         check(&load).err().map(|illegal| illegal.reason)
     }
 
-    /// sgl-project/sglang#3345: R1 does not start over 32 devices, "18432 (intermediate_size) / 32 (tp) = 576 which
-    /// is not divisible by 128".
+    /// sgl-project/sglang#3345: R1 does not start over 32 devices, an inner width of 18432 over 32 is 576, which
+    /// blocks of 128 do not divide.
     #[test]
     fn blocks_of_fp8_stay_whole() {
         let found = reason("r1", "sglang", "fp8-block", [32, 1, 1, 32]);

@@ -60,7 +60,7 @@ pub(super) fn note(answer: &mut Answer, request: &Request, wish: &Wish) {
     let each = per_node(request).unwrap_or(1);
     answer.notes.push(match wish.network {
         Some(rate) => format!(
-            "{nodes} servers of {each} devices each; tensor parallelism over more than one goes at the network's {:.0} Gbit/s",
+            "{nodes} servers of {each} devices each; tensor parallelism over more than one goes at the network's {:.0} Gbit/s; its delay was not measured and is left out",
             rate * 8.0 / 1e9
         ),
         None => format!(

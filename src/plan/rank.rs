@@ -39,7 +39,9 @@ pub(super) fn sort(plans: &mut [Plan], wish: &Wish) {
 fn order(one: &Plan, other: &Plan, wish: &Wish) -> Ordering {
     let simpler = |plan: &Plan| {
         let split = plan.request.split;
-        (split.expert, split.pipeline, split.data)
+        // Replicas are served with whole experts on each device, as vLLM's and SGLang's guides do.
+        let usual = (split.data > 1) == (split.expert > 1);
+        (!usual, split.expert, split.pipeline, split.data)
     };
     score(one, wish)
         .total_cmp(&score(other, wish))

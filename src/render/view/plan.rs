@@ -166,7 +166,10 @@ fn legend(answer: &Answer, wish: &Wish, limit: usize) -> String {
 }
 
 fn cost(plan: &Plan) -> Option<String> {
-    let cost = plan.cost.as_ref()?;
+    let Some(cost) = &plan.cost else {
+        let known = plan.full.speed.throughput.is_some();
+        return known.then(|| "cost not known: no sourced price of the device".to_owned());
+    };
     Some(format!(
         "${:.2} a million output tokens at full load: ${:.2} an hour ({}, {})",
         cost.usd_per_million_output_tokens, cost.usd_per_hour, cost.price.kind, cost.price.date
