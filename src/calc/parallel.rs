@@ -67,6 +67,12 @@ pub fn check(load: &Load<'_>) -> Result<(), Illegal> {
             "vLLM 0.24 distributed/utils.py, get_pp_indices",
         );
     }
+    if split.pipeline > 1 && reads_across_layers(shape) {
+        return refused(
+            "a stage would read compressed entries that another stage keeps, which is not calculated".to_owned(),
+            "deepseek-ai/DeepSeek-V4.1-Flash inference/model.py: layers read the entries of those that own them",
+        );
+    }
     let Some(engine) = load.engine else {
         return Ok(());
     };
@@ -89,6 +95,14 @@ pub fn check(load: &Load<'_>) -> Result<(), Illegal> {
             heads(shape, split.tensor)?;
             widths(load)
         }
+    }
+}
+
+/// Whether layers read what others cache (V4.1).
+fn reads_across_layers(shape: &Shape) -> bool {
+    match &shape.attention {
+        Attention::Compressed(attention) => attention.shared.is_some(),
+        Attention::Grouped { .. } | Attention::Latent { .. } => false,
     }
 }
 

@@ -129,7 +129,7 @@ impl Split {
     ///
     /// Source: `use_sequence_parallel_moe` in vLLM 0.24 `config/parallel.py`, `disable_tp` in `models/deepseek_v2.py`.
     fn shares_tokens(&self) -> bool {
-        self.expert > 1 && self.tensor > 1 && self.data > 1
+        self.expert == self.sharing() && self.tensor > 1 && self.data > 1
     }
 
     /// Key-value heads on one device: at least one, replicated once there are more devices than heads.

@@ -6,8 +6,10 @@ use super::flat::flat;
 use crate::error::Result;
 
 /// Arrays of a document that are its rows, in the order of preference.
-const ROWS: [&str; 6] = [
+const ROWS: [&str; 8] = [
     "recommendations",
+    "plans",
+    "offers",
     "entries",
     "formats",
     "models",
