@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Modules of the library from the bottom up; those in one row may not name each other.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["units"],
     &["error"],
     &["catalog"],
@@ -12,12 +12,13 @@ const LAYERS: [&[&str]; 10] = [
     &["request"],
     &["check", "listing", "migrate", "quantize", "recommend"],
     &["deploy"],
+    &["bench"],
     &["render"],
     &["cli"],
 ];
 
 /// Packages and the only module that may name them.
-const HOMES: [(&str, &str); 13] = [
+const HOMES: [(&str, &str); 17] = [
     ("toml", "catalog"),
     ("::safetensors", "files"),
     ("include_dir", "catalog"),
@@ -31,6 +32,10 @@ const HOMES: [(&str, &str); 13] = [
     ("anyhow", "cli"),
     ("dialoguer", "cli"),
     ("sysinfo", "cli"),
+    ("ctrlc", "cli"),
+    ("fastrand", "bench"),
+    ("indicatif", "cli"),
+    ("ureq", "cli"),
 ];
 
 /// Names of the standard library that only the command line may use.

@@ -1,10 +1,12 @@
 //! The arguments, as clap sees them.
 
 mod answers;
+mod bench;
 mod browse;
 mod load;
 
 pub(super) use answers::*;
+pub(super) use bench::*;
 pub(super) use browse::*;
 pub(super) use load::*;
 
@@ -83,6 +85,8 @@ pub(super) enum Command {
     Memory(Memory),
     /// Whether a model fits and meets demands, for scripts: exit code 0 or 3
     Check(Check),
+    /// How to measure a model, or with --url its measured speed beside the predicted one
+    Bench(Box<Bench>),
     /// Every format of a model side by side
     Quantize(OneModel),
     /// What changes between two models, and how to move

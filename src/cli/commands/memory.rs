@@ -56,7 +56,8 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
     })
 }
 
-fn launch<'a>(request: &'a Request, engine: &'a Engine) -> Launch<'a> {
+/// What runs it.
+pub(super) fn launch<'a>(request: &'a Request, engine: &'a Engine) -> Launch<'a> {
     Launch {
         model: &request.model,
         format: &request.format,
@@ -99,7 +100,8 @@ fn millions(model: &Model) -> f64 {
     }
 }
 
-fn request(catalog: &Catalog, args: &args::Load, explain: bool) -> Result<Request> {
+/// The question as asked.
+pub(super) fn request(catalog: &Catalog, args: &args::Load, explain: bool) -> Result<Request> {
     let (model, file_notes) = model(catalog, &args.model)?;
     let asked = Asked {
         format: args.precision.name(),

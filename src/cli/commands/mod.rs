@@ -1,5 +1,6 @@
 //! One function a command: resolve, ask the core, render.
 
+mod bench;
 mod catalog;
 mod memory;
 mod recommend;
@@ -23,6 +24,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit> {
         Command::Recommend(args) => recommend::recommend(&context, args),
         Command::Memory(args) => memory::memory(&context, args),
         Command::Check(args) => memory::check(&context, args),
+        Command::Bench(args) => bench::bench(&context, args),
         Command::Quantize(args) => catalog::quantize(&context, args),
         Command::Migrate(args) => catalog::migrate(&context, args),
         Command::Compare(args) => catalog::compare(&context, args),

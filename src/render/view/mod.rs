@@ -1,5 +1,6 @@
 //! What people read: reports made from the core's answers.
 
+mod bench;
 mod catalog;
 mod check;
 mod compare;
@@ -8,6 +9,7 @@ mod migrate;
 mod quantize;
 mod recommend;
 
+pub use bench::bench;
 pub use catalog::{list, show};
 pub use check::check;
 pub use compare::compare;
