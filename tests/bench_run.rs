@@ -38,7 +38,10 @@ fn bench(url: &str, more: &[&str]) -> (Value, Output) {
 
 /// One level of few requests for eight tokens each.
 fn level(server: &Server, more: &[&str]) -> (Value, Output) {
-    let mut arguments = vec!["--requests", "4", "--input", "101", "--output-tokens", "8"];
+    let mut arguments = vec!["--input", "101", "--output-tokens", "8"];
+    if !more.contains(&"--requests") {
+        arguments.extend(["--requests", "4"]);
+    }
     arguments.extend(more);
     let (document, output) = bench(&server.url, &arguments);
     (document["run"]["levels"][0].clone(), output)

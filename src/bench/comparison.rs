@@ -2,7 +2,8 @@
 
 use super::level::Level;
 use crate::calc::load::Load;
-use crate::calc::speed::{Range, Speed, View, Workload, speed};
+use crate::calc::speed::{Range, Speed, View, Workload, calibrated};
+use crate::catalog::Calibration;
 use crate::units::whole;
 
 /// The prediction for a level.
@@ -14,10 +15,14 @@ pub struct Prediction {
     pub speed: Speed,
 }
 
-/// What `load` should do under the workload that `level` saw.
+/// What `load` should do under the workload that `level` saw: the tokens in and out that were asked for, and
+/// `calibrations` of this machine.
 #[must_use]
-pub fn predict(load: &Load<'_>, level: &Level, asked: (u64, u64)) -> Prediction {
-    let (input, output) = asked;
+pub fn predict(
+    load: &Load<'_>,
+    level: &Level,
+    ((input, output), calibrations): ((u64, u64), &[Calibration]),
+) -> Prediction {
     let mean = |measured: Option<f64>, asked: u64| measured.map_or(asked, |mean| whole(mean.round()));
     let view = View::Served {
         concurrency: level.concurrency,
@@ -30,7 +35,7 @@ pub fn predict(load: &Load<'_>, level: &Level, asked: (u64, u64)) -> Prediction 
             mean(level.mean_output(), output),
         )
     };
-    let served = speed(load, &workload);
+    let served = calibrated(load, &workload, calibrations);
     if served.time_per_output_token.is_some() {
         return Prediction {
             view,
@@ -41,7 +46,7 @@ pub fn predict(load: &Load<'_>, level: &Level, asked: (u64, u64)) -> Prediction 
         view: View::Static,
         ..workload
     };
-    let at_once = speed(load, &lone);
+    let at_once = calibrated(load, &lone, calibrations);
     if at_once.time_per_output_token.is_none() {
         return Prediction {
             view,

@@ -40,6 +40,9 @@ pub(in crate::cli) struct BenchWork {
     /// Tokens of each answer
     #[arg(long, value_name = "TOKENS", value_parser = tokens)]
     pub(in crate::cli) output_tokens: Option<u64>,
+    /// Plan every format that the engine runs, not only the general ones
+    #[arg(long, conflicts_with = "url")]
+    pub(in crate::cli) all_formats: bool,
     /// Requests of each level [default: ten for each client]
     #[arg(long, value_name = "N", value_parser = positive, requires = "url")]
     pub(in crate::cli) requests: Option<u64>,
@@ -73,7 +76,7 @@ pub(in crate::cli) struct BenchServer {
     /// How long one request may take
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m", requires = "url")]
     pub(in crate::cli) timeout: Duration,
-    /// Add what was measured to a catalog, for `--catalog`: later speeds of this model here rest on it
+    /// Keep what was measured in a catalog folder; with --catalog, speeds then rest on it
     #[arg(long, value_name = "DIR", requires = "url")]
     pub(in crate::cli) save: Option<PathBuf>,
 }
@@ -110,13 +113,15 @@ fn clients(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A time: `30`, `30s`, `500ms`, `5m`; at least a millisecond, at most a day.
+/// A time: `30`, `30s`, `500ms`, `5m`, `1h`; at least a millisecond, at most a day.
 fn duration(text: &str) -> Result<Duration, String> {
     let lower = text.trim().to_lowercase();
     let (digits, factor) = if let Some(rest) = lower.strip_suffix("ms") {
         (rest, 0.001)
     } else if let Some(rest) = lower.strip_suffix('m') {
         (rest, 60.0)
+    } else if let Some(rest) = lower.strip_suffix('h') {
+        (rest, 3600.0)
     } else {
         (lower.strip_suffix('s').unwrap_or(&lower), 1.0)
     };
@@ -135,7 +140,7 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        for (text, milliseconds) in [("30", 30_000), ("1.5s", 1500), ("500ms", 500), ("2m", 120_000)] {
+        for (text, milliseconds) in [("30", 30_000), ("1.5s", 1500), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000)] {
             assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
         for text in ["", "0", "-1s", "1e9", "soon", "nan", "inf"] {

@@ -5,6 +5,7 @@ mod interrupt;
 mod level;
 mod probe;
 mod progress;
+pub(super) mod save;
 mod target;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

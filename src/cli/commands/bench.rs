@@ -5,6 +5,10 @@ use anyhow::Result;
 use super::super::{Exit, args};
 use super::Session;
 use super::memory::request;
+use crate::bench::plan::PlanAsked;
+use crate::catalog::Origin;
+use crate::render::document::BenchAnswer;
+use crate::render::{Reply, document, view};
 use crate::request::Request;
 
 /// Tokens of each prompt and answer where nothing else is asked.
@@ -18,12 +22,36 @@ pub(in super::super) fn bench(session: &Session<'_>, args: &args::Bench) -> Resu
     let output = args.work.output_tokens.unwrap_or(OUTPUT);
     match &args.server.url {
         Some(url) => run(session, args, (&request, url), (input, output)),
-        None => plan(session, &request),
+        None => plan(session, args, (&request, output)),
     }
 }
 
-fn plan(_session: &Session<'_>, _request: &Request) -> Result<Exit> {
-    anyhow::bail!("not yet")
+/// The commands that measure it.
+fn plan(
+    session: &Session<'_>,
+    args: &args::Bench,
+    (request, output): (&Request, u64),
+) -> Result<Exit> {
+    let asked = PlanAsked {
+        concurrencies: args.work.concurrency.clone(),
+        input: args.work.input,
+        output,
+        every_format: args.work.all_formats,
+        path: (request.model.origin == Origin::File).then(|| args.load.model.clone()),
+    };
+    let plan = crate::bench::plan::plan(session.catalog, request, &asked)?;
+    let answer = BenchAnswer {
+        request,
+        plan: Some(&plan),
+        run: None,
+        notes: &request.notes,
+    };
+    let reply = Reply {
+        document: document::bench(&answer)?,
+        report: view::bench(&answer),
+    };
+    session.answer(&reply, &request.notes)?;
+    Ok(Exit::Answered)
 }
 
 #[cfg(not(feature = "bench"))]
@@ -45,6 +73,7 @@ mod live {
 
     use super::super::super::args::{self, EndpointName};
     use super::super::super::bench::{Measured, Plan, Target};
+    use super::super::super::bench::save;
     use super::super::super::{Exit, bench};
     use super::super::Session;
     use crate::bench::comparison::predict;
@@ -67,9 +96,18 @@ mod live {
         let measured = bench::run(&plan)?;
         let mut notes = request.notes.clone();
         notes.extend(measured.notes.iter().cloned());
-        let run = held_against(request, &plan, measured);
+        let run = held_against(session, (request, &plan), measured)?;
+        let saved = args
+            .server
+            .save
+            .as_ref()
+            .map(|folder| save::calibration(request, &run, folder));
+        if let Some(Ok(saved)) = &saved {
+            notes.push(saved.clone());
+        }
         let answer = BenchAnswer {
             request,
+            plan: None,
             run: Some(&run),
             notes: &notes,
         };
@@ -78,6 +116,8 @@ mod live {
             report: view::bench(&answer),
         };
         session.answer(&reply, &notes)?;
+        // What was measured is printed first, whether or not it could be kept.
+        saved.transpose()?;
         Ok(if run.interrupted {
             Exit::Interrupted
         } else if run.is_empty() {
@@ -121,18 +161,23 @@ mod live {
         })
     }
 
-    fn held_against(request: &Request, plan: &Plan, measured: Measured) -> Run {
+    fn held_against(
+        session: &Session<'_>,
+        (request, plan): (&Request, &Plan),
+        measured: Measured,
+    ) -> Result<Run> {
         let load = request.load();
+        let calibrations = session.catalog.calibrations()?;
         let tokens = (plan.input_tokens, plan.output_tokens);
         let levels = measured
             .levels
             .into_iter()
             .map(|level| Compared {
-                prediction: predict(&load, &level, tokens),
+                prediction: predict(&load, &level, (tokens, calibrations)),
                 level,
             })
             .collect();
-        Run {
+        Ok(Run {
             url: plan.target.base.clone(),
             ask: measured.probed.ask,
             input_tokens: plan.input_tokens,
@@ -142,6 +187,6 @@ mod live {
             targets: plan.targets,
             levels,
             interrupted: measured.interrupted,
-        }
+        })
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::bench::comparison::{Prediction, error, throughput_error};
 use crate::bench::level::{Level, Targets};
+use crate::bench::plan::BenchPlan;
 use crate::bench::record::Counted;
 use crate::bench::run::{Compared, Run};
 use crate::bench::statistics::Summary;
@@ -17,6 +18,8 @@ use crate::request::Request;
 pub struct BenchAnswer<'a> {
     /// The question.
     pub request: &'a Request,
+    /// What to run; none when something was measured.
+    pub plan: Option<&'a BenchPlan>,
     /// What was measured; none when only the plan was asked for.
     pub run: Option<&'a Run>,
     /// What the user should know.
@@ -29,6 +32,7 @@ pub(super) struct BenchDocument<'a> {
     schema: &'static str,
     model: BenchModelPart<'a>,
     request: BenchRequestPart<'a>,
+    plan: Option<PlanPart<'a>>,
     run: Option<RunPart<'a>>,
     notes: &'a [String],
 }
@@ -44,6 +48,58 @@ struct BenchRequestPart<'a> {
     format: &'a str,
     engine: Option<&'a str>,
     gpu: Option<Vec<String>>,
+}
+
+/// How to measure it.
+#[derive(Serialize, JsonSchema)]
+struct PlanPart<'a> {
+    concurrencies: &'a [u64],
+    lengths: Vec<LengthPart>,
+    /// The one that the others are held against first.
+    formats: Vec<FormatPart<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct LengthPart {
+    input_tokens: u64,
+    output_tokens: u64,
+}
+
+/// The commands of one format, for a POSIX shell, in order.
+#[derive(Serialize, JsonSchema)]
+struct FormatPart<'a> {
+    format: &'a str,
+    make: Option<&'a str>,
+    serve: Option<&'a str>,
+    accuracy: &'a str,
+    speed: &'a [String],
+}
+
+impl<'a> PlanPart<'a> {
+    fn of(plan: &'a BenchPlan) -> Self {
+        Self {
+            concurrencies: &plan.concurrencies,
+            lengths: plan
+                .lengths
+                .iter()
+                .map(|(input, output)| LengthPart {
+                    input_tokens: *input,
+                    output_tokens: *output,
+                })
+                .collect(),
+            formats: plan
+                .formats
+                .iter()
+                .map(|format| FormatPart {
+                    format: &format.format,
+                    make: format.make.as_deref(),
+                    serve: format.serve.as_deref(),
+                    accuracy: &format.accuracy,
+                    speed: &format.speed,
+                })
+                .collect(),
+        }
+    }
 }
 
 /// A run against a server.
@@ -163,6 +219,7 @@ pub fn bench(answer: &BenchAnswer<'_>) -> Result<Value> {
                 names.collect()
             }),
         },
+        plan: answer.plan.map(PlanPart::of),
         run: answer.run.map(RunPart::of),
         notes: answer.notes,
     })

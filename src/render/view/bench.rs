@@ -2,6 +2,7 @@
 
 use crate::bench::comparison::{error, throughput_error};
 use crate::bench::level::Level;
+use crate::bench::plan::BenchPlan;
 use crate::bench::record::Counted;
 use crate::bench::run::{Compared, Length, Run};
 use crate::bench::statistics::Summary;
@@ -13,10 +14,40 @@ use crate::render::report::{Align, Report, Table};
 #[must_use]
 pub fn bench(answer: &BenchAnswer<'_>) -> Report {
     let mut report = Report::default();
+    if let Some(plan) = answer.plan {
+        planned(&mut report, (plan, &answer.request.model.id));
+    }
     if let Some(run) = answer.run {
         measured(&mut report, run);
     }
     report
+}
+
+fn planned(report: &mut Report, (plan, model): (&BenchPlan, &str)) {
+    report.text(format!("How to measure {model}, for a POSIX shell"));
+    for (place, format) in plan.formats.iter().enumerate() {
+        report.heading(if place == 0 {
+            format!("{}: what the others are held against", format.name)
+        } else {
+            format.name.clone()
+        });
+        if let Some(make) = &format.make {
+            report.command(make.clone());
+        }
+        if let Some(serve) = &format.serve {
+            report.command(format!("{serve} &"));
+        }
+        report.command(format.accuracy.clone());
+        for speed in &format.speed {
+            report.command(speed.clone());
+        }
+    }
+    report.heading("How to read it");
+    report.list(vec![
+        "accuracy lost: the first format's `acc,none` of lambada_openai and piqa less a format's, in results/FORMAT/*/results_*.json".to_owned(),
+        "a line that ends in & serves until it is stopped; wait until it listens, and stop it before the next format".to_owned(),
+        "the same of a running server, beside what is predicted: dsk bench MODEL --url URL".to_owned(),
+    ]);
 }
 
 fn measured(report: &mut Report, run: &Run) {
