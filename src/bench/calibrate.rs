@@ -44,9 +44,18 @@ pub fn calibration(request: &Request, run: &Run, date: &str) -> Result<Calibrati
     let model = (request.model.origin != Origin::File).then(|| request.model.id.clone());
     let format = model.as_ref().map(|_| request.format.id.clone());
     let devices = count(hardware.devices.len());
-    let named = [Some(&engine.id), Some(&gpu.id), model.as_ref(), format.as_ref()];
+    let named = [
+        Some(&engine.id),
+        Some(&gpu.id),
+        model.as_ref(),
+        format.as_ref(),
+    ];
     let id = named.into_iter().flatten().fold(String::new(), |id, part| {
-        if id.is_empty() { part.clone() } else { format!("{id}-{part}") }
+        if id.is_empty() {
+            part.clone()
+        } else {
+            format!("{id}-{part}")
+        }
     });
     let levels: Vec<String> = run
         .levels

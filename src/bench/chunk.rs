@@ -97,15 +97,17 @@ impl Choice {
             return false;
         };
         let texts = [&delta.content, &delta.reasoning_content];
-        if delta.tool_calls.is_some() || texts.iter().any(|text| is_filled(text)) {
+        if delta.tool_calls.is_some() || texts.into_iter().any(|text| is_filled(text.as_ref())) {
             return true;
         }
-        delta.role.is_none() && self.finish_reason.is_none() && texts.iter().any(|text| text.is_some())
+        delta.role.is_none()
+            && self.finish_reason.is_none()
+            && texts.iter().any(|text| text.is_some())
     }
 }
 
-fn is_filled(text: &Option<String>) -> bool {
-    text.as_ref().is_some_and(|text| !text.is_empty())
+fn is_filled(text: Option<&String>) -> bool {
+    text.is_some_and(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -119,16 +121,56 @@ mod tests {
     #[test]
     fn what_is_a_token() {
         for (data, token, finished) in [
-            (r#"{"choices": [{"text": "a", "finish_reason": null}]}"#, true, false),
-            (r#"{"choices": [{"text": "", "finish_reason": null}]}"#, true, false),
-            (r#"{"choices": [{"text": "", "finish_reason": "length"}]}"#, false, true),
-            (r#"{"choices": [{"text": "a", "finish_reason": "stop"}]}"#, true, true),
-            (r#"{"choices": [{"delta": {"role": "assistant", "content": null}}]}"#, false, false),
-            (r#"{"choices": [{"delta": {"role": "assistant", "content": ""}}]}"#, false, false),
-            (r#"{"choices": [{"delta": {"role": "assistant", "content": "a"}}]}"#, true, false),
-            (r#"{"choices": [{"delta": {"reasoning_content": "a"}}]}"#, true, false),
-            (r#"{"choices": [{"delta": {"reasoning": "a"}}]}"#, true, false),
-            (r#"{"choices": [{"delta": {}, "finish_reason": "stop"}]}"#, false, true),
+            (
+                r#"{"choices": [{"text": "a", "finish_reason": null}]}"#,
+                true,
+                false,
+            ),
+            (
+                r#"{"choices": [{"text": "", "finish_reason": null}]}"#,
+                true,
+                false,
+            ),
+            (
+                r#"{"choices": [{"text": "", "finish_reason": "length"}]}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"choices": [{"text": "a", "finish_reason": "stop"}]}"#,
+                true,
+                true,
+            ),
+            (
+                r#"{"choices": [{"delta": {"role": "assistant", "content": null}}]}"#,
+                false,
+                false,
+            ),
+            (
+                r#"{"choices": [{"delta": {"role": "assistant", "content": ""}}]}"#,
+                false,
+                false,
+            ),
+            (
+                r#"{"choices": [{"delta": {"role": "assistant", "content": "a"}}]}"#,
+                true,
+                false,
+            ),
+            (
+                r#"{"choices": [{"delta": {"reasoning_content": "a"}}]}"#,
+                true,
+                false,
+            ),
+            (
+                r#"{"choices": [{"delta": {"reasoning": "a"}}]}"#,
+                true,
+                false,
+            ),
+            (
+                r#"{"choices": [{"delta": {}, "finish_reason": "stop"}]}"#,
+                false,
+                true,
+            ),
             (r#"{"choices": []}"#, false, false),
             ("[DONE]", false, true),
         ] {
@@ -141,7 +183,10 @@ mod tests {
     fn usage_may_stand_alone_or_beside_a_token() {
         let alone = of(r#"{"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}"#);
         let usage = alone.expect("a chunk").usage.expect("usage");
-        assert_eq!((usage.prompt_tokens, usage.completion_tokens), (Some(7), Some(3)));
+        assert_eq!(
+            (usage.prompt_tokens, usage.completion_tokens),
+            (Some(7), Some(3))
+        );
         assert_eq!(of(r#"{"usage": null}"#).expect("a chunk").usage, None);
     }
 

@@ -23,7 +23,8 @@ pub fn predict(
     level: &Level,
     ((input, output), calibrations): ((u64, u64), &[Calibration]),
 ) -> Prediction {
-    let mean = |measured: Option<f64>, asked: u64| measured.map_or(asked, |mean| whole(mean.round()));
+    let mean =
+        |measured: Option<f64>, asked: u64| measured.map_or(asked, |mean| whole(mean.round()));
     let view = View::Served {
         concurrency: level.concurrency,
     };

@@ -90,7 +90,8 @@ impl Decoder {
             "error" => return Ok(Some(Event::Error(value.to_owned()))),
             "" | "event" | "id" | "retry" => {}
             _ => {
-                self.stray.get_or_insert_with(|| line.chars().take(300).collect());
+                self.stray
+                    .get_or_insert_with(|| line.chars().take(300).collect());
             }
         }
         Ok(None)
@@ -119,7 +120,11 @@ mod tests {
         let expected = ["{\"a\": \"\u{e9}\u{1f600}\"}", "one\ntwo", "[DONE]"];
         assert_eq!(whole, expected.map(|data| Event::Data(data.to_owned())));
         for cut in 0..bytes.len() {
-            assert_eq!(decode(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
+            assert_eq!(
+                decode(&[&bytes[..cut], &bytes[cut..]]),
+                whole,
+                "cut at {cut}"
+            );
         }
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
         assert_eq!(decode(&single), whole);

@@ -98,6 +98,10 @@ mod tests {
         ] {
             assert_eq!(message(body), "no such model", "{body}");
         }
-        assert_eq!(message("\u{1b}[2Jx"), "[2Jx", "no control reaches a terminal");
+        assert_eq!(
+            message("\u{1b}[2Jx"),
+            "[2Jx",
+            "no control reaches a terminal"
+        );
     }
 }

@@ -117,7 +117,8 @@ impl Level {
         };
         let output_tokens = samples.iter().map(|sample| sample.output_tokens).sum();
         let good = samples.iter().filter(|sample| targets.met_by(sample));
-        let summary = |figure: fn(&Sample) -> f64| Summary::of(samples.iter().map(figure).collect());
+        let summary =
+            |figure: fn(&Sample) -> f64| Summary::of(samples.iter().map(figure).collect());
         Self {
             concurrency,
             completed: count(samples.len()),
@@ -159,7 +160,10 @@ impl Level {
 
 /// Seconds from the first request that was answered to the last token.
 fn duration(samples: &[Sample]) -> f64 {
-    let first = samples.iter().map(|sample| sample.sent).min_by(f64::total_cmp);
+    let first = samples
+        .iter()
+        .map(|sample| sample.sent)
+        .min_by(f64::total_cmp);
     let last = samples.iter().map(Sample::ended).max_by(f64::total_cmp);
     match (first, last) {
         (Some(first), Some(last)) => last - first,
@@ -223,7 +227,10 @@ mod tests {
     #[test]
     fn nothing_measured_is_no_figure() {
         let level = Level::of(1, &Returned::default(), &Targets::default());
-        assert_eq!((level.first_token, level.goodput, level.counted), (None, None, None));
+        assert_eq!(
+            (level.first_token, level.goodput, level.counted),
+            (None, None, None)
+        );
         assert_eq!(level.mean_output(), None);
     }
 
@@ -238,6 +245,9 @@ mod tests {
             ..Returned::default()
         };
         let level = Level::of(1, &returned, &Targets::default());
-        assert_eq!((level.input_tokens, level.counted), (None, Some(Counted::Chunks)));
+        assert_eq!(
+            (level.input_tokens, level.counted),
+            (None, Some(Counted::Chunks))
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 use super::tools::{Served, accuracy, made, serve, speed};
 use crate::calc::estimate::capacity;
+use crate::catalog::format::Storage;
 use crate::catalog::{Catalog, Engine, Format, Origin};
 use crate::deploy::Launch;
 use crate::error::{Error, Result};
@@ -126,7 +127,9 @@ fn launch<'a>(
 
 /// The context that is asked for, at most the model's window.
 fn context(request: &Request) -> Tokens {
-    request.context.min(Tokens(request.model.shape.window_tokens))
+    request
+        .context
+        .min(Tokens(request.model.shape.window_tokens))
 }
 
 /// A short and a long prompt in the context; or the one that was asked for.
@@ -137,7 +140,10 @@ fn lengths(request: &Request, asked: &PlanAsked) -> Vec<(u64, u64)> {
         None => vec![(room / 8).max(1), room],
     };
     inputs.dedup();
-    inputs.into_iter().map(|input| (input, asked.output)).collect()
+    inputs
+        .into_iter()
+        .map(|input| (input, asked.output))
+        .collect()
 }
 
 /// One client, as many as fit, and steps of four between.
@@ -154,7 +160,7 @@ fn concurrencies(request: &Request, asked: &PlanAsked) -> Result<Vec<u64>> {
     Ok(steps)
 }
 
-/// The model's own format on the engine, then the asked one, or the general ones, or all.
+/// The model's own format on the engine, then the asked one, or the usual ones, or all.
 fn formats_of(
     catalog: &Catalog,
     request: &Request,
@@ -172,7 +178,9 @@ fn formats_of(
     }
     for row in quantize(catalog, &request.model)? {
         let format = row.format;
-        let general = format.general || engine.formats.values().any(|id| *id == format.id);
+        // GGUF has dozens of mixes: the usual ones are those that a general name stands for.
+        let general = !matches!(format.storage, Storage::Gguf { .. })
+            || engine.formats.values().any(|id| *id == format.id);
         if format.engines.contains(&engine.id)
             && (general || every)
             && format.bits < base.bits

@@ -112,13 +112,22 @@ mod tests {
     /// 1.25 tokens a word and five around: 100 words are 130 tokens.
     #[test]
     fn words_follow_from_two_probes() {
-        let short = Probe { words: 8, tokens: 15 };
-        let long = Probe { words: 64, tokens: 85 };
+        let short = Probe {
+            words: 8,
+            tokens: 15,
+        };
+        let long = Probe {
+            words: 64,
+            tokens: 85,
+        };
         let scale = Scale::through(short, long).expect("a line");
         assert_eq!(scale.words_for(130), 100);
         assert_eq!(scale.words_for(1), 1);
         assert_eq!(Scale::through(short, short), None);
-        let falling = Probe { words: 64, tokens: 3 };
+        let falling = Probe {
+            words: 64,
+            tokens: 3,
+        };
         assert_eq!(Scale::through(short, falling), None);
     }
 }

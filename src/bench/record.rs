@@ -60,7 +60,10 @@ impl Sample {
     /// None for an answer of one token.
     #[must_use]
     pub fn time_per_output_token(&self) -> Option<f64> {
-        let others = self.output_tokens.checked_sub(1).filter(|others| *others > 0)?;
+        let others = self
+            .output_tokens
+            .checked_sub(1)
+            .filter(|others| *others > 0)?;
         Some((self.end_to_end() - self.time_to_first_token()) / float(others))
     }
 
@@ -184,8 +187,7 @@ mod tests {
 
     const TOKEN: &str = "data: {\"choices\": [{\"text\": \"a\", \"finish_reason\": null}]}\n\n";
     const LAST: &str = "data: {\"choices\": [{\"text\": \"\", \"finish_reason\": \"length\"}]}\n\n";
-    const USAGE: &str =
-        "data: {\"choices\": [], \"usage\": {\"prompt_tokens\": 9, \"completion_tokens\": 5}}\n\ndata: [DONE]\n\n";
+    const USAGE: &str = "data: {\"choices\": [], \"usage\": {\"prompt_tokens\": 9, \"completion_tokens\": 5}}\n\ndata: [DONE]\n\n";
 
     fn close(one: f64, other: f64) -> bool {
         (one - other).abs() < 1e-12
@@ -198,20 +200,31 @@ mod tests {
         for now in [1.5, 1.75, 2.5] {
             assert_eq!(recorder.push(TOKEN.as_bytes(), now), Ok(1));
         }
-        assert_eq!(recorder.push((LAST.to_owned() + USAGE).as_bytes(), 2.6), Ok(0));
+        assert_eq!(
+            recorder.push((LAST.to_owned() + USAGE).as_bytes(), 2.6),
+            Ok(0)
+        );
         let sample = recorder.finish(9.0).expect("a sample");
         assert!(close(sample.time_to_first_token(), 0.5));
         assert!(close(sample.end_to_end(), 1.5));
-        assert!(close(sample.time_per_output_token().expect("five tokens"), 0.25));
+        assert!(close(
+            sample.time_per_output_token().expect("five tokens"),
+            0.25
+        ));
         let gaps: Vec<f64> = sample.gaps().collect();
         assert!(gaps.len() == 2 && close(gaps[0], 0.25) && close(gaps[1], 0.75));
-        assert_eq!((sample.input_tokens, sample.counted), (Some(9), Counted::Usage));
+        assert_eq!(
+            (sample.input_tokens, sample.counted),
+            (Some(9), Counted::Usage)
+        );
     }
 
     #[test]
     fn without_usage_chunks_are_counted_and_one_token_has_no_tpot() {
         let mut recorder = Recorder::new(0.0, 1);
-        recorder.push((TOKEN.to_owned() + LAST).as_bytes(), 0.5).expect("tokens");
+        recorder
+            .push((TOKEN.to_owned() + LAST).as_bytes(), 0.5)
+            .expect("tokens");
         let sample = recorder.finish(1.0).expect("a sample");
         assert_eq!((sample.output_tokens, sample.counted), (1, Counted::Chunks));
         assert_eq!(sample.time_per_output_token(), None);
@@ -231,7 +244,9 @@ mod tests {
     #[test]
     fn a_lost_connection_after_the_end_loses_nothing() {
         let mut recorder = Recorder::new(0.0, 1);
-        recorder.push((TOKEN.to_owned() + LAST).as_bytes(), 0.5).expect("tokens");
+        recorder
+            .push((TOKEN.to_owned() + LAST).as_bytes(), 0.5)
+            .expect("tokens");
         assert!(recorder.lost(Failure::Timeout).is_ok());
         let mut recorder = Recorder::new(0.0, 1);
         recorder.push(TOKEN.as_bytes(), 0.5).expect("a token");

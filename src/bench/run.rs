@@ -64,6 +64,8 @@ impl Run {
     /// Whether no request was ever answered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.levels.iter().all(|compared| compared.level.completed == 0)
+        self.levels
+            .iter()
+            .all(|compared| compared.level.completed == 0)
     }
 }

@@ -31,7 +31,11 @@ impl Summary {
         let (least, most) = (*values.first()?, *values.last()?);
         let number = float(count(values.len()));
         let mean = values.iter().sum::<f64>() / number;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / number;
+        let variance = values
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>()
+            / number;
         Some(Self {
             count: count(values.len()),
             mean,

@@ -120,7 +120,12 @@ fn loops(served: &Served<'_>, one: fn(&Served<'_>, (u64, u64)) -> String) -> Vec
     served
         .lengths
         .iter()
-        .map(|length| format!("for clients in {clients}; do {}; done", one(served, *length)))
+        .map(|length| {
+            format!(
+                "for clients in {clients}; do {}; done",
+                one(served, *length)
+            )
+        })
         .collect()
 }
 

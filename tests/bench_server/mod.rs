@@ -7,45 +7,49 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A request as it came.
-pub struct Request {
-    pub path: String,
-    pub headers: String,
-    pub body: serde_json::Value,
-    pub at: Instant,
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) headers: String,
+    pub(crate) body: serde_json::Value,
+    pub(crate) at: Instant,
 }
 
 impl Request {
     /// Tokens that are wanted.
-    pub fn max_tokens(&self) -> u64 {
+    pub(crate) fn max_tokens(&self) -> u64 {
         self.body["max_tokens"].as_u64().unwrap_or(0)
     }
 
     /// Tokens of its prompt here: two a word and one before.
-    pub fn prompt_tokens(&self) -> u64 {
-        let words = self.body["prompt"].as_str().unwrap_or("").split(' ').count();
+    pub(crate) fn prompt_tokens(&self) -> u64 {
+        let words = self.body["prompt"]
+            .as_str()
+            .unwrap_or("")
+            .split(' ')
+            .count();
         2 * u64::try_from(words).expect("few") + 1
     }
 }
 
 /// What the server itself timed of one answer, in seconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Timed {
-    pub first: f64,
-    pub last: f64,
+pub(crate) struct Timed {
+    pub(crate) first: f64,
+    pub(crate) last: f64,
 }
 
 type Behaviour = dyn Fn(&mut TcpStream, &Request) -> std::io::Result<()> + Send + Sync;
 
 /// A running server; it ends with the process.
-pub struct Server {
-    pub url: String,
-    pub timed: Arc<Mutex<Vec<Timed>>>,
-    pub seen: Arc<Mutex<Vec<Request>>>,
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) timed: Arc<Mutex<Vec<Timed>>>,
+    pub(crate) seen: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Starts one that answers requests for more than one token with `behaviour`, and short ones as it should.
-    pub fn start(
+    pub(crate) fn start(
         behaviour: impl Fn(&mut TcpStream, &Request) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         Self::all(move |stream, request| {
@@ -58,7 +62,7 @@ impl Server {
     }
 
     /// Starts one that answers every request but the list of models with `behaviour`.
-    pub fn all(
+    pub(crate) fn all(
         behaviour: impl Fn(&mut TcpStream, &Request) -> std::io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -83,12 +87,12 @@ impl Server {
     }
 
     /// Starts one that answers at `pace` and times itself.
-    pub fn paced(pace: Pace) -> Self {
+    pub(crate) fn paced(pace: Pace) -> Self {
         let timed: Arc<Mutex<Vec<Timed>>> = Arc::default();
         let kept = Arc::clone(&timed);
         let mut server = Self::start(move |stream, request| {
-            let times = answer(stream, request, pace)?;
-            kept.lock().expect("not poisoned").push(times);
+            let own = answer(stream, request, pace)?;
+            kept.lock().expect("not poisoned").push(own);
             Ok(())
         });
         server.timed = timed;
@@ -118,7 +122,13 @@ fn read(stream: &TcpStream) -> Option<Request> {
     }
     let length = headers
         .lines()
-        .find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+        .find_map(|line| {
+            line.to_lowercase()
+                .strip_prefix("content-length:")?
+                .trim()
+                .parse()
+                .ok()
+        })
         .unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
@@ -131,18 +141,23 @@ fn read(stream: &TcpStream) -> Option<Request> {
 }
 
 /// A whole answer that is no stream.
-pub fn document(stream: &mut TcpStream, status: &str, body: &str) -> std::io::Result<()> {
+pub(crate) fn document(stream: &mut TcpStream, status: &str, body: &str) -> std::io::Result<()> {
     let length = body.len();
-    write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}")
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// The head of a chunked stream of events.
-pub fn head(stream: &mut TcpStream) -> std::io::Result<()> {
-    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+pub(crate) fn head(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+    )
 }
 
 /// One chunk of HTTP's chunked coding.
-pub fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
     let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
     framed.extend_from_slice(bytes);
     framed.extend_from_slice(b"\r\n");
@@ -150,43 +165,50 @@ pub fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// The end of a chunked stream.
-pub fn end(stream: &mut TcpStream) -> std::io::Result<()> {
+pub(crate) fn end(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.write_all(b"0\r\n\r\n")
 }
 
 /// The event of one token.
-pub fn token(text: &str) -> String {
+pub(crate) fn token(text: &str) -> String {
     let text = serde_json::to_string(text).expect("a string");
     format!("data: {{\"choices\": [{{\"text\": {text}, \"finish_reason\": null}}]}}\n\n")
 }
 
 /// The event that ends an answer.
-pub const LAST: &str = "data: {\"choices\": [{\"text\": \"\", \"finish_reason\": \"length\"}]}\n\n";
+pub(crate) const LAST: &str =
+    "data: {\"choices\": [{\"text\": \"\", \"finish_reason\": \"length\"}]}\n\n";
 /// The event after the last.
-pub const DONE: &str = "data: [DONE]\n\n";
+pub(crate) const DONE: &str = "data: [DONE]\n\n";
 
 /// The event with the count of tokens.
-pub fn usage(request: &Request) -> String {
+pub(crate) fn usage(request: &Request) -> String {
     let (prompt, answer) = (request.prompt_tokens(), request.max_tokens());
-    format!("data: {{\"choices\": [], \"usage\": {{\"prompt_tokens\": {prompt}, \"completion_tokens\": {answer}}}}}\n\n")
+    format!(
+        "data: {{\"choices\": [], \"usage\": {{\"prompt_tokens\": {prompt}, \"completion_tokens\": {answer}}}}}\n\n"
+    )
 }
 
 /// How fast tokens come.
 #[derive(Clone, Copy)]
-pub struct Pace {
-    pub first: Duration,
-    pub gap: Duration,
+pub(crate) struct Pace {
+    pub(crate) first: Duration,
+    pub(crate) gap: Duration,
 }
 
 impl Pace {
-    pub const AT_ONCE: Self = Self {
+    pub(crate) const AT_ONCE: Self = Self {
         first: Duration::ZERO,
         gap: Duration::ZERO,
     };
 }
 
 /// A right answer at `pace`, with the server's own times.
-pub fn answer(stream: &mut TcpStream, request: &Request, pace: Pace) -> std::io::Result<Timed> {
+pub(crate) fn answer(
+    stream: &mut TcpStream,
+    request: &Request,
+    pace: Pace,
+) -> std::io::Result<Timed> {
     let seconds = || request.at.elapsed().as_secs_f64();
     let mut times = Timed {
         first: 0.0,
@@ -201,7 +223,10 @@ pub fn answer(stream: &mut TcpStream, request: &Request, pace: Pace) -> std::io:
             times.first = times.last;
         }
     }
-    chunk(stream, (LAST.to_owned() + &usage(request) + DONE).as_bytes())?;
+    chunk(
+        stream,
+        (LAST.to_owned() + &usage(request) + DONE).as_bytes(),
+    )?;
     end(stream)?;
     Ok(times)
 }

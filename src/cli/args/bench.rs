@@ -40,7 +40,7 @@ pub(in crate::cli) struct BenchWork {
     /// Tokens of each answer
     #[arg(long, value_name = "TOKENS", value_parser = tokens)]
     pub(in crate::cli) output_tokens: Option<u64>,
-    /// Plan every format that the engine runs, not only the general ones
+    /// Plan every GGUF format, not only the usual ones
     #[arg(long, conflicts_with = "url")]
     pub(in crate::cli) all_formats: bool,
     /// Requests of each level [default: ten for each client]
@@ -61,8 +61,12 @@ pub(in crate::cli) struct BenchWork {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(in crate::cli) struct BenchServer {
-    /// Measure the server with this OpenAI-compatible API, such as http://localhost:8000/v1
-    #[arg(long, value_name = "URL")]
+    /// The base of an OpenAI-compatible API that is measured
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Measure the server with this OpenAI-compatible API, such as http://localhost:8000/v1"
+    )]
     pub(in crate::cli) url: Option<String>,
     /// The environment variable that holds the server's key
     #[arg(long, value_name = "NAME", requires = "url")]
@@ -140,8 +144,18 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        for (text, milliseconds) in [("30", 30_000), ("1.5s", 1500), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000)] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        for (text, milliseconds) in [
+            ("30", 30_000),
+            ("1.5s", 1500),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(
+                duration(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
         }
         for text in ["", "0", "-1s", "1e9", "soon", "nan", "inf"] {
             assert!(duration(text).is_err(), "{text}");

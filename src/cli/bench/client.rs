@@ -81,7 +81,12 @@ impl Client {
     }
 
     /// Sends a request at `path` of the API and follows its stream.
-    pub(super) fn stream(&self, path: &str, body: &[u8], output_tokens: u64) -> Result<Sample, Refusal> {
+    pub(super) fn stream(
+        &self,
+        path: &str,
+        body: &[u8],
+        output_tokens: u64,
+    ) -> Result<Sample, Refusal> {
         let sent = self.clock.seconds();
         let response = self.post(&self.target.at(path), body)?;
         if response.status() != 200 {
@@ -168,6 +173,10 @@ fn refusal(response: Response<Body>) -> Refusal {
 }
 
 /// What kept an answer from beginning.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "another package's errors, which grow with it"
+)]
 fn broken(error: ureq::Error) -> Failure {
     match error {
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
@@ -176,11 +185,16 @@ fn broken(error: ureq::Error) -> Failure {
         ureq::Error::Timeout(_) => Failure::Timeout,
         ureq::Error::Protocol(error) => Failure::Malformed(error.to_string()),
         ureq::Error::Io(error) if is_closed(&error) => Failure::CutOff,
+        ureq::Error::Io(error) => Failure::Connect(error.to_string()),
         other => Failure::Connect(other.to_string()),
     }
 }
 
 /// What kept an answer from ending.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "another package's errors, which grow with it"
+)]
 fn cut(error: ureq::Error) -> Failure {
     match error {
         ureq::Error::Timeout(_) => Failure::Timeout,
@@ -191,5 +205,11 @@ fn cut(error: ureq::Error) -> Failure {
 
 fn is_closed(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof].contains(&error.kind())
+    [
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionReset,
+        UnexpectedEof,
+    ]
+    .contains(&error.kind())
 }

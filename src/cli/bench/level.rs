@@ -149,7 +149,11 @@ impl Run<'_> {
             }
             let failed = count(returned.failures.len());
             let tokens = self.client.tokens.load(Ordering::Relaxed) - tokens_before;
-            progress.show(returned.done(), tokens, (self.client.clock.seconds() - began, failed));
+            progress.show(
+                returned.done(),
+                tokens,
+                (self.client.clock.seconds() - began, failed),
+            );
             gave_up = returned.samples.is_empty() && failed >= patience;
             if self.interrupt.came() || gave_up {
                 shared.stop.store(true, Ordering::SeqCst);
@@ -184,7 +188,10 @@ fn client(shared: &Shared, outcomes: &Sender<Outcome>) {
 }
 
 fn rest(refusal: &Refusal) -> Duration {
-    refusal.retry_after.unwrap_or(REST).clamp(REST, LONGEST_REST)
+    refusal
+        .retry_after
+        .unwrap_or(REST)
+        .clamp(REST, LONGEST_REST)
 }
 
 impl Shared {
@@ -194,7 +201,9 @@ impl Shared {
             return None;
         }
         self.left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
             .ok()?;
         let prompt = self
             .prompts

@@ -120,14 +120,18 @@ impl Prober<'_> {
                 } if plan.endpoint.is_none() && self.ask.endpoint == Endpoint::Completions => {
                     self.ask.endpoint = Endpoint::Chat;
                     notes.push(
-                        "the server has no completions for this model: chat was measured".to_owned(),
+                        "the server has no completions for this model: chat was measured"
+                            .to_owned(),
                     );
                 }
                 Failure::Status {
                     code: 400 | 422, ..
                 } if self.ask.dialect == Dialect::Extended => {
                     self.ask.dialect = Dialect::Plain;
-                    notes.push("the server does not take ignore_eos: answers may be shorter than asked".to_owned());
+                    notes.push(
+                        "the server does not take ignore_eos: answers may be shorter than asked"
+                            .to_owned(),
+                    );
                 }
                 Failure::Connect(reason) => {
                     bail!("cannot reach {}: {reason}", plan.target.base)

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 use crate::bench::calibrate::calibration as made;
 use crate::bench::run::Run;
-use crate::catalog::Entry;
 use crate::catalog::Calibration;
+use crate::catalog::Entry;
 use crate::request::Request;
 
 /// Writes the calibration into a folder for `--catalog`; what to tell the user.

@@ -29,7 +29,9 @@ impl Target {
             bail!("`{url}` is no URL of http or https, such as http://localhost:8000/v1");
         }
         if rest.contains('@') {
-            bail!("a URL with a password in it would be printed; name the variable that holds the key: --api-key-env NAME");
+            bail!(
+                "a URL with a password in it would be printed; name the variable that holds the key: --api-key-env NAME"
+            );
         }
         let base = if rest.contains('/') {
             trimmed.to_owned()
@@ -85,7 +87,13 @@ mod tests {
 
     #[test]
     fn what_is_no_server_is_refused() {
-        for url in ["localhost:8000", "ftp://h/v1", "", "http://", "http://me:secret@h/v1"] {
+        for url in [
+            "localhost:8000",
+            "ftp://h/v1",
+            "",
+            "http://",
+            "http://me:secret@h/v1",
+        ] {
             assert!(Target::parse(url, None).is_err(), "{url}");
         }
     }

@@ -72,8 +72,8 @@ mod live {
     use anyhow::{Context, Result};
 
     use super::super::super::args::{self, EndpointName};
-    use super::super::super::bench::{Measured, Plan, Target};
     use super::super::super::bench::save;
+    use super::super::super::bench::{Measured, Plan, Target};
     use super::super::super::{Exit, bench};
     use super::super::Session;
     use crate::bench::comparison::predict;

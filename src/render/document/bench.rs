@@ -325,9 +325,7 @@ impl<'a> PredictionPart<'a> {
                 throughput_error(prediction, level),
             ),
             bound: speed.bound.map(crate::calc::speed::Bound::word),
-            basis: speed
-                .time_per_output_token
-                .map(|_| speed.basis.word()),
+            basis: speed.time_per_output_token.map(|_| speed.basis.word()),
             notes: &speed.notes,
         }
     }

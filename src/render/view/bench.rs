@@ -153,8 +153,16 @@ fn predicted(run: &Run) -> Table {
         let speed = &prediction.speed;
         let mean = |summary: Option<Summary>| summary.map(|summary| summary.mean);
         let rows = [
-            ("first token, ms", speed.time_to_first_token, mean(level.first_token)),
-            ("per token, ms", speed.time_per_output_token, mean(level.output_token)),
+            (
+                "first token, ms",
+                speed.time_to_first_token,
+                mean(level.first_token),
+            ),
+            (
+                "per token, ms",
+                speed.time_per_output_token,
+                mean(level.output_token),
+            ),
         ];
         for (name, range, measured) in rows {
             let Some(range) = range else { continue };
@@ -187,9 +195,17 @@ fn unpredicted(run: &Run) -> Vec<String> {
     for Compared { prediction, .. } in &run.levels {
         let speed = &prediction.speed;
         if speed.time_per_output_token.is_none() {
-            lines.extend(speed.notes.iter().map(|reason| format!("no prediction: {reason}")));
+            lines.extend(
+                speed
+                    .notes
+                    .iter()
+                    .map(|reason| format!("no prediction: {reason}")),
+            );
         } else if prediction.view == View::Static {
-            lines.push("predicted for all sequences at once: this engine's queue was never measured".to_owned());
+            lines.push(
+                "predicted for all sequences at once: this engine's queue was never measured"
+                    .to_owned(),
+            );
         }
     }
     lines.dedup();
@@ -200,7 +216,10 @@ fn failures(run: &Run) -> Vec<String> {
     let mut lines = Vec::new();
     for Compared { level, .. } in &run.levels {
         for (number, message) in level.errors.values() {
-            lines.push(format!("{} clients, {number} times: {message}", level.concurrency));
+            lines.push(format!(
+                "{} clients, {number} times: {message}",
+                level.concurrency
+            ));
         }
     }
     lines
@@ -210,7 +229,9 @@ fn remarks(run: &Run) -> Vec<String> {
     let mut lines = Vec::new();
     if run.interrupted {
         let cut: u64 = run.levels.iter().map(|one| one.level.unfinished).sum();
-        lines.push(format!("stopped early: {cut} requests under way are not counted"));
+        lines.push(format!(
+            "stopped early: {cut} requests under way are not counted"
+        ));
     }
     let counted = run.levels.iter().filter_map(|one| one.level.counted);
     lines.push(match counted.max() {
