@@ -73,6 +73,12 @@ pub fn chunk(event: &Event) -> Result<Chunk, Failure> {
             ..Chunk::default()
         });
     }
+    if !data.starts_with('{') {
+        return Err(Failure::Malformed(format!(
+            "`{}` is no object",
+            message(data)
+        )));
+    }
     let document: Document = serde_json::from_str(data)
         .map_err(|error| Failure::Malformed(format!("{error} in `{}`", message(data))))?;
     if let Some(error) = document.error.filter(|error| !error.is_null()) {

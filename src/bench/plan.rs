@@ -6,7 +6,7 @@
 use super::tools::{Served, accuracy, made, serve, speed};
 use crate::calc::estimate::capacity;
 use crate::catalog::format::Storage;
-use crate::catalog::{Catalog, Engine, Format, Origin};
+use crate::catalog::{Allocator, Catalog, Engine, Format, Origin};
 use crate::deploy::Launch;
 use crate::error::{Error, Result};
 use crate::quantize::quantize;
@@ -27,10 +27,22 @@ pub struct PlanAsked {
     pub input: Option<u64>,
     /// Tokens of each answer.
     pub output: u64,
-    /// Whether every format is wanted, not only the usual ones.
-    pub every_format: bool,
+    /// Which formats.
+    pub formats: FormatsAsked,
     /// The file or folder of a model of the user's own.
     pub path: Option<String>,
+}
+
+/// Which formats a plan measures, beside the model's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FormatsAsked {
+    /// The usual ones: of GGUF's mixes those that a general name stands for.
+    #[default]
+    Usual,
+    /// The one of the request.
+    Named,
+    /// All that the engine runs.
+    Every,
 }
 
 /// The plan.
@@ -53,12 +65,45 @@ pub struct FormatPlan {
     pub name: String,
     /// What makes it, where it must be made.
     pub make: Option<String>,
-    /// What serves it for the accuracy; runs until stopped.
-    pub serve: Option<String>,
+    /// What serves it; runs until stopped.
+    pub serve: String,
+    /// Which of the measurements need it served.
+    pub served_for: ServedFor,
     /// What measures the accuracy.
     pub accuracy: String,
     /// What measures the speed, a command for each length.
     pub speed: Vec<String>,
+}
+
+/// Which measurements ask a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServedFor {
+    /// Both.
+    Both,
+    /// The accuracy: the tool for speed loads the model itself.
+    Accuracy,
+    /// The speed: the tool for accuracy loads the model itself.
+    Speed,
+}
+
+impl ServedFor {
+    fn of(allocator: Allocator) -> Self {
+        match allocator {
+            Allocator::Vllm => Self::Both,
+            Allocator::LlamaCpp => Self::Accuracy,
+            Allocator::Sglang | Allocator::Transformers => Self::Speed,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Accuracy => "accuracy",
+            Self::Speed => "speed",
+        }
+    }
 }
 
 /// The plan for `request`.
@@ -76,7 +121,7 @@ pub fn plan(catalog: &Catalog, request: &Request, asked: &PlanAsked) -> Result<B
     let concurrencies = concurrencies(request, asked)?;
     let rows = quantize(catalog, &request.model)?;
     let mut formats = Vec::new();
-    for format in formats_of(catalog, request, (engine, asked.every_format))? {
+    for format in formats_of(catalog, request, (engine, asked.formats))? {
         let make = rows
             .iter()
             .find(|row| row.format.id == format.id)
@@ -91,6 +136,7 @@ pub fn plan(catalog: &Catalog, request: &Request, asked: &PlanAsked) -> Result<B
         formats.push(FormatPlan {
             make: make.filter(|_| served.path.is_some()),
             serve: serve(&served),
+            served_for: ServedFor::of(engine.allocator),
             accuracy: accuracy(&served),
             speed: speed(&served),
             format: format.id.clone(),
@@ -164,7 +210,7 @@ fn concurrencies(request: &Request, asked: &PlanAsked) -> Result<Vec<u64>> {
 fn formats_of(
     catalog: &Catalog,
     request: &Request,
-    (engine, every): (&Engine, bool),
+    (engine, asked): (&Engine, FormatsAsked),
 ) -> Result<Vec<Format>> {
     let mut notes = Vec::new();
     let base = resolve_format(catalog, &request.model, None, Some(engine), &mut notes)?;
@@ -172,8 +218,9 @@ fn formats_of(
     if request.model.origin == Origin::File {
         return Ok(formats);
     }
-    if request.format.id != base.id && !every {
+    if asked == FormatsAsked::Named {
         formats.push(request.format.clone());
+        formats.dedup_by(|one, other| one.id == other.id);
         return Ok(formats);
     }
     for row in quantize(catalog, &request.model)? {
@@ -182,7 +229,7 @@ fn formats_of(
         let general = !matches!(format.storage, Storage::Gguf { .. })
             || engine.formats.values().any(|id| *id == format.id);
         if format.engines.contains(&engine.id)
-            && (general || every)
+            && (general || asked == FormatsAsked::Every)
             && format.bits < base.bits
             && !formats.iter().any(|one| one.id == format.id)
         {

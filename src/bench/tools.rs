@@ -50,6 +50,12 @@ impl Served<'_> {
         joined(self.concurrencies, " ")
     }
 
+    /// The flags by which the engine makes the format while it loads, as the format's own command has them.
+    fn on_load(&self) -> Option<&str> {
+        let (_, flags) = self.launch.format.make.as_deref()?.split_once("{repo}")?;
+        (self.path.is_none() && flags.starts_with(" --")).then_some(flags)
+    }
+
     /// The engine's own command, pointed at what is measured.
     fn engine(&self) -> String {
         let mut model = self.launch.model.clone();
@@ -60,20 +66,26 @@ impl Served<'_> {
             model: &model,
             ..self.launch
         };
-        command(&launch)
+        let mut line = command(&launch);
+        if let Some(flags) = self.on_load()
+            && !line.contains(flags)
+        {
+            line.push_str(flags);
+        }
+        line
     }
 }
 
-/// What serves it while the accuracy is measured.
-pub(super) fn serve(served: &Served<'_>) -> Option<String> {
+/// What serves it.
+pub(super) fn serve(served: &Served<'_>) -> String {
     match served.launch.engine.allocator {
-        Allocator::Vllm => Some(served.engine()),
-        Allocator::LlamaCpp => Some(format!(
+        Allocator::Vllm | Allocator::Sglang => served.engine(),
+        Allocator::LlamaCpp => format!(
             "python -m llama_cpp.server --model {} --logits_all true --n_gpu_layers {}",
             quoted(served.name()),
             if served.launch.processor { 0 } else { -1 }
-        )),
-        Allocator::Sglang | Allocator::Transformers => None,
+        ),
+        Allocator::Transformers => "transformers serve".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::super::{Exit, args};
 use super::Session;
 use super::memory::request;
-use crate::bench::plan::PlanAsked;
+use crate::bench::plan::{FormatsAsked, PlanAsked};
 use crate::catalog::Origin;
 use crate::render::document::BenchAnswer;
 use crate::render::{Reply, document, view};
@@ -36,7 +36,11 @@ fn plan(
         concurrencies: args.work.concurrency.clone(),
         input: args.work.input,
         output,
-        every_format: args.work.all_formats,
+        formats: match (args.work.all_formats, args.load.precision.name()) {
+            (true, _) => FormatsAsked::Every,
+            (false, Some(_)) => FormatsAsked::Named,
+            (false, None) => FormatsAsked::Usual,
+        },
         path: (request.model.origin == Origin::File).then(|| args.load.model.clone()),
     };
     let plan = crate::bench::plan::plan(session.catalog, request, &asked)?;

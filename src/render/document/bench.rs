@@ -70,7 +70,10 @@ struct LengthPart {
 struct FormatPart<'a> {
     format: &'a str,
     make: Option<&'a str>,
-    serve: Option<&'a str>,
+    /// Runs until it is stopped.
+    serve: &'a str,
+    /// Which measurements need it: both, accuracy or speed.
+    served_for: &'static str,
     accuracy: &'a str,
     speed: &'a [String],
 }
@@ -93,7 +96,8 @@ impl<'a> PlanPart<'a> {
                 .map(|format| FormatPart {
                     format: &format.format,
                     make: format.make.as_deref(),
-                    serve: format.serve.as_deref(),
+                    serve: &format.serve,
+                    served_for: format.served_for.word(),
                     accuracy: &format.accuracy,
                     speed: &format.speed,
                 })

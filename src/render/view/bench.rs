@@ -2,7 +2,7 @@
 
 use crate::bench::comparison::{error, throughput_error};
 use crate::bench::level::Level;
-use crate::bench::plan::BenchPlan;
+use crate::bench::plan::{BenchPlan, ServedFor};
 use crate::bench::record::Counted;
 use crate::bench::run::{Compared, Length, Run};
 use crate::bench::statistics::Summary;
@@ -34,10 +34,17 @@ fn planned(report: &mut Report, (plan, model): (&BenchPlan, &str)) {
         if let Some(make) = &format.make {
             report.command(make.clone());
         }
-        if let Some(serve) = &format.serve {
-            report.command(format!("{serve} &"));
+        let serve = format!("{} &", format.serve);
+        match format.served_for {
+            ServedFor::Both | ServedFor::Accuracy => {
+                report.command(serve);
+                report.command(format.accuracy.clone());
+            }
+            ServedFor::Speed => {
+                report.command(format.accuracy.clone());
+                report.command(serve);
+            }
         }
-        report.command(format.accuracy.clone());
         for speed in &format.speed {
             report.command(speed.clone());
         }
