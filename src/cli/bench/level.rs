@@ -66,7 +66,11 @@ impl Run<'_> {
         let mut notes = Vec::new();
         let warmup = self.plan.warmup.unwrap_or(self.concurrency);
         if warmup > 0 {
-            let progress = Progress::start(self.concurrency, Some(warmup), None);
+            let progress = Progress::start(
+                format!("concurrency {}, warming up", self.concurrency),
+                Some(warmup),
+                None,
+            );
             self.loops((Some(warmup), None, self.seed ^ (1 << 63)), progress)?;
         }
         if self.interrupt.came() {
@@ -76,7 +80,11 @@ impl Run<'_> {
             (None, None) => (Some(self.concurrency * REQUESTS_PER_CLIENT), None),
             given => given,
         };
-        let progress = Progress::start(self.concurrency, requests, duration);
+        let progress = Progress::start(
+            format!("concurrency {}", self.concurrency),
+            requests,
+            duration,
+        );
         let (returned, gave_up) = self.loops((requests, duration, self.seed), progress)?;
         if gave_up {
             notes.push(format!(

@@ -99,6 +99,10 @@ pub(super) fn run(plan: &Plan) -> Result<Measured> {
         };
         let (returned, notes) = level.measure()?;
         measured.notes.extend(notes);
+        if interrupt.came() && returned.done() + returned.unfinished == 0 {
+            // Stopped before its first request: there is nothing to tell of it.
+            break;
+        }
         measured
             .levels
             .push(Level::of(*concurrency, &returned, &plan.targets));

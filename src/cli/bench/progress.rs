@@ -12,32 +12,24 @@ use crate::units::float;
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// The line of a level with `requests`, or for `duration`.
-    pub(super) fn start(
-        concurrency: u64,
-        requests: Option<u64>,
-        duration: Option<Duration>,
-    ) -> Self {
+    /// The line of a level, named `name`, with `requests`, or for `duration`.
+    pub(super) fn start(name: String, requests: Option<u64>, duration: Option<Duration>) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::with_draw_target(requests, ProgressDrawTarget::stderr_with_hz(8));
         let template = match (requests, duration) {
-            (Some(_), _) => {
-                "concurrency {prefix} [{bar:24}] {pos}/{len} requests {elapsed} {msg}".to_owned()
-            }
+            (Some(_), _) => "{prefix} [{bar:24}] {pos}/{len} requests {elapsed} {msg}".to_owned(),
             (None, Some(limit)) => format!(
-                "concurrency {{prefix}} {{spinner}} {{pos}} requests {{elapsed}} of {}s {{msg}}",
+                "{{prefix}} {{spinner}} {{pos}} requests {{elapsed}} of {}s {{msg}}",
                 limit.as_secs()
             ),
-            (None, None) => {
-                "concurrency {prefix} {spinner} {pos} requests {elapsed} {msg}".to_owned()
-            }
+            (None, None) => "{prefix} {spinner} {pos} requests {elapsed} {msg}".to_owned(),
         };
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(concurrency.to_string());
+        bar.set_prefix(name);
         Self(bar)
     }
 

@@ -66,16 +66,22 @@ fn measured(report: &mut Report, run: &Run) {
         run.ask.output_tokens
     ));
     report.table(throughput(run));
-    report.heading("Latency in ms");
-    report.table(latency(run));
+    let latency = latency(run);
+    if !latency.rows.is_empty() {
+        report.heading("Latency in ms");
+        report.table(latency);
+    }
     let failures = failures(run);
     if !failures.is_empty() {
         report.heading("What failed");
         report.list(failures);
     }
-    report.heading("Predicted beside measured");
-    report.table(predicted(run));
-    report.list(unpredicted(run));
+    if !run.levels.is_empty() {
+        report.heading("Predicted beside measured");
+        report.table(predicted(run));
+        report.list(unpredicted(run));
+    }
+    report.heading("How it was counted");
     report.list(remarks(run));
 }
 
