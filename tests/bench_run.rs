@@ -349,6 +349,47 @@ fn prompts_never_repeat() {
     assert!(prompts.len() > 32 && distinct.len() == prompts.len());
 }
 
+/// What was saved is what later predictions rest on.
+#[test]
+fn a_saved_run_calibrates_the_next() {
+    let folder = std::env::temp_dir().join(format!("dsk-bench-{}", std::process::id()));
+    let server = Server::paced(Pace {
+        first: Duration::from_millis(200),
+        gap: Duration::from_millis(40),
+    });
+    let path = folder.to_string_lossy().into_owned();
+    let machine = ["--gpu", "h200", "--engine", "vllm", "--concurrency", "2"];
+    let (first, output) = level(&server, &[&machine[..], &["--save", &path]].concat());
+    assert!(output.status.success());
+    assert_eq!(first["prediction"]["basis"], "modelled");
+    let (again, output) = level(&server, &[&machine[..], &["--catalog", &path]].concat());
+    assert!(output.status.success());
+    assert_eq!(again["prediction"]["basis"], "measured");
+    for key in [
+        "time_per_output_token_seconds",
+        "time_to_first_token_seconds",
+    ] {
+        let error = |level: &Value| number(&level["prediction"][key]["relative_error"]).abs();
+        assert!(error(&again) < 0.15, "{key}: {again}");
+        assert!(error(&again) < error(&first), "{key}");
+    }
+    std::fs::remove_dir_all(&folder).expect("a folder of this test");
+}
+
+/// Without a prediction there is nothing to scale; what was measured is printed all the same.
+#[test]
+fn what_cannot_be_saved_is_still_printed() {
+    let server = Server::paced(Pace::AT_ONCE);
+    let (level, output) = level(&server, &["--save", "/nonexistent/folder"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(level["completed"], 4);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        text.contains("error: no calibration can be saved: no engine is named"),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_server_that_is_not_there_is_an_error_that_names_it() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port");
