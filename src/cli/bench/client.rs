@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::Response;
-use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};
 
 use super::Clock;
@@ -65,15 +64,16 @@ impl Client {
             .max_idle_connections(0)
             .proxy(proxy)
             .no_delay(true)
-            .tls_config(
-                TlsConfig::builder()
-                    .root_certs(RootCerts::PlatformVerifier)
-                    .build(),
-            )
-            .user_agent(concat!("dsk/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("dsk/", env!("CARGO_PKG_VERSION")));
+        // The system's own certificates, so that a server inside a company is trusted as elsewhere.
+        #[cfg(feature = "https")]
+        let config = config.tls_config(
+            ureq::tls::TlsConfig::builder()
+                .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+                .build(),
+        );
         Self {
-            agent: config.new_agent(),
+            agent: config.build().new_agent(),
             target: target.clone(),
             clock,
             tokens: AtomicU64::new(0),

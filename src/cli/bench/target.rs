@@ -28,6 +28,11 @@ impl Target {
         if !["http", "https"].contains(&scheme.to_lowercase().as_str()) || rest.is_empty() {
             bail!("`{url}` is no URL of http or https, such as http://localhost:8000/v1");
         }
+        if scheme.eq_ignore_ascii_case("https") && !cfg!(feature = "https") {
+            bail!(
+                "this dsk was built without TLS: build it with `--features https` to measure `{url}`"
+            );
+        }
         if rest.contains('@') {
             bail!(
                 "a URL with a password in it would be printed; name the variable that holds the key: --api-key-env NAME"
@@ -75,7 +80,7 @@ mod tests {
             ("http://localhost:8000", "http://localhost:8000/v1"),
             ("http://localhost:8000/", "http://localhost:8000/v1"),
             ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
-            ("https://host/api/v2", "https://host/api/v2"),
+            ("http://host/api/v2", "http://host/api/v2"),
         ] {
             let target = Target::parse(url, None).expect(url);
             assert_eq!(target.base, base);
@@ -96,6 +101,12 @@ mod tests {
         ] {
             assert!(Target::parse(url, None).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn https_needs_its_feature() {
+        let target = Target::parse("https://host/v1", None);
+        assert_eq!(target.is_ok(), cfg!(feature = "https"));
     }
 
     #[test]
