@@ -1,8 +1,9 @@
 //! Which DeepSeek model, in which precision, fits and serves best on which hardware, and what to run.
 //!
 //! The layers, each naming only those before it: `units`, `error`, `catalog`, `calc`, `files`, `request`, then
-//! the answers (`recommend`, `check`, `quantize`, `migrate`, `listing`, `plan`, `speed`, `train`), `deploy`, `render`, `cli`.
+//! the answers (`recommend`, `check`, `quantize`, `migrate`, `listing`, `plan`, `speed`, `train`), `deploy`, `bench`, `render`, `cli`.
 
+pub mod bench;
 pub mod calc;
 pub mod catalog;
 pub mod check;

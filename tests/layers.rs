@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Modules of the library from the bottom up; those in one row may not name each other.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["units"],
     &["error"],
     &["catalog"],
@@ -21,12 +21,13 @@ const LAYERS: [&[&str]; 10] = [
         "train",
     ],
     &["deploy"],
+    &["bench"],
     &["render"],
     &["cli"],
 ];
 
 /// Packages and the only module that may name them.
-const HOMES: [(&str, &str); 14] = [
+const HOMES: [(&str, &str); 18] = [
     ("toml", "catalog"),
     ("::safetensors", "files"),
     ("include_dir", "catalog"),
@@ -41,6 +42,10 @@ const HOMES: [(&str, &str); 14] = [
     ("anyhow", "cli"),
     ("dialoguer", "cli"),
     ("sysinfo", "cli"),
+    ("ctrlc", "cli"),
+    ("fastrand", "bench"),
+    ("indicatif", "cli"),
+    ("ureq", "cli"),
 ];
 
 /// Names of the standard library that only the command line may use.

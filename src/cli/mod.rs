@@ -2,6 +2,8 @@
 
 mod args;
 mod ask;
+#[cfg(feature = "bench")]
+mod bench;
 mod commands;
 mod machine;
 mod model;
@@ -25,6 +27,8 @@ pub enum Exit {
     Usage,
     /// Nothing fits, or a check failed.
     NothingFits,
+    /// Stopped by Ctrl-C; what was known by then was answered.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -34,6 +38,7 @@ impl From<Exit> for ExitCode {
             Exit::CannotAnswer => Self::from(1),
             Exit::Usage => Self::from(2),
             Exit::NothingFits => Self::from(3),
+            Exit::Interrupted => Self::from(130),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The arguments, as clap sees them.
 
 mod answers;
+mod bench;
 mod browse;
 mod deploy;
 mod load;
@@ -9,6 +10,7 @@ mod speed;
 mod train;
 
 pub(super) use answers::*;
+pub(super) use bench::*;
 pub(super) use browse::*;
 pub(super) use deploy::*;
 pub(super) use load::*;
@@ -97,6 +99,8 @@ pub(super) enum Command {
     Plan(Plan),
     /// What runs a model: a script, a Modelfile, a manifest
     Deploy(Deploy),
+    /// How to measure a model, or with --url its measured speed beside the predicted one
+    Bench(Box<Bench>),
     /// Every format of a model side by side
     Quantize(OneModel),
     /// What changes between two models, and how to move

@@ -1,5 +1,6 @@
 //! One function a command: resolve, ask the core, render.
 
+mod bench;
 mod catalog;
 mod deploy;
 mod memory;
@@ -32,6 +33,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit> {
         Command::Check(args) => memory::check(&context, args),
         Command::Plan(args) => plan::plan(&context, args),
         Command::Deploy(args) => deploy::deploy(&context, args),
+        Command::Bench(args) => bench::bench(&context, args),
         Command::Quantize(args) => catalog::quantize(&context, args),
         Command::Migrate(args) => catalog::migrate(&context, args),
         Command::Compare(args) => catalog::compare(&context, args),

@@ -3,6 +3,7 @@
 //! Integers are in base units with the unit in the name; nothing is rounded or localised; what is
 //! not known is `null`.
 
+mod bench;
 mod catalog;
 mod check;
 mod compare;
@@ -17,6 +18,7 @@ mod schema;
 mod speed;
 mod train;
 
+pub use bench::{BenchAnswer, bench};
 pub use catalog::{list, show};
 pub use check::check;
 pub use compare::compare;

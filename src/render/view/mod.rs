@@ -1,5 +1,6 @@
 //! What people read: reports made from the core's answers.
 
+mod bench;
 mod catalog;
 mod check;
 mod compare;
@@ -12,6 +13,7 @@ mod recommend;
 mod speed;
 mod train;
 
+pub use bench::bench;
 pub use catalog::{list, show};
 pub use check::check;
 pub use compare::compare;
