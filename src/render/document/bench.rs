@@ -27,8 +27,12 @@ pub struct BenchAnswer<'a> {
 }
 
 /// What `dsk bench` answers.
+/// The document's name and version.
+const SCHEMA: &str = "dsk.bench.v1";
+
 #[derive(Serialize, JsonSchema)]
-pub(super) struct BenchDocument<'a> {
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     model: BenchModelPart<'a>,
     request: BenchRequestPart<'a>,
@@ -209,8 +213,8 @@ struct PredictedPart {
 /// When it cannot be written.
 pub fn bench(answer: &BenchAnswer<'_>) -> Result<Value> {
     let request = answer.request;
-    super::value(&BenchDocument {
-        schema: "dsk.bench.v1",
+    super::value(&Document {
+        schema: SCHEMA,
         model: BenchModelPart {
             id: &request.model.id,
             name: &request.model.name,

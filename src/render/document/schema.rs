@@ -5,13 +5,15 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::{
-    catalog, check, compare, deploy, memory, migrate, plan, plan_target, quantize, recommend,
-    speed, train,
+    bench, catalog, check, compare, deploy, memory, migrate, plan, plan_target, quantize,
+    recommend, speed, train,
 };
 
 /// A document that scripts read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Document {
+    /// `dsk.bench.v1`.
+    Bench,
     /// `dsk.check.v1`.
     Check,
     /// `dsk.compare.v1`.
@@ -42,7 +44,8 @@ pub enum Document {
 
 impl Document {
     /// Every document, by name.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
+        Self::Bench,
         Self::Check,
         Self::Compare,
         Self::Deploy,
@@ -62,6 +65,7 @@ impl Document {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Bench => "bench",
             Self::Check => "check",
             Self::Compare => "compare",
             Self::Deploy => "deploy",
@@ -82,6 +86,7 @@ impl Document {
     #[must_use]
     pub fn schema(self) -> Value {
         let mut schema = match self {
+            Self::Bench => of::<bench::Document<'_>>(),
             Self::Check => of::<check::Document<'_>>(),
             Self::Compare => of::<compare::Document<'_>>(),
             Self::Deploy => of::<deploy::Document<'_>>(),
