@@ -27,10 +27,11 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// Packages and the only module that may name them.
-const HOMES: [(&str, &str); 18] = [
+const HOMES: [(&str, &str); 19] = [
     ("toml", "catalog"),
     ("::safetensors", "files"),
     ("include_dir", "catalog"),
+    ("k8s_openapi", "deploy"),
     ("strsim", "catalog"),
     ("thiserror", "error"),
     ("comfy_table", "render"),

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::deployment::DeploymentDefaults;
 use crate::units::{Bytes, Parameters};
 
 /// The assumptions.
@@ -14,6 +15,8 @@ pub struct Defaults {
     pub request: RequestDefaults,
     /// What a person in a conversation waits for at most.
     pub interactive: Interactive,
+    /// What a cluster is asked for.
+    pub deployment: DeploymentDefaults,
     /// The article's tiers, smallest first.
     #[serde(rename = "tier")]
     pub tiers: Vec<Tier>,

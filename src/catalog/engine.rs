@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::deployment::{Image, Metrics};
 use super::engine_launch::EngineLaunch;
 use super::engine_memory::EngineMemory;
 use super::engine_speed::EngineSpeed;
@@ -51,6 +52,12 @@ pub struct Engine {
     /// The engine whose speed it has, where it runs on that one.
     #[serde(default)]
     pub speed_as: Option<String>,
+    /// Its container images.
+    #[serde(default, rename = "image")]
+    pub images: Vec<Image>,
+    /// Its metrics; none where it exposes none.
+    #[serde(default)]
+    pub metrics: Option<Metrics>,
     /// Where the facts come from.
     pub source: String,
 }

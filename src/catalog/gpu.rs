@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::basis::Basis;
+use super::deployment::NodeLabel;
 use super::entry::{Entry, named};
 use crate::units::Bytes;
 
@@ -45,6 +46,9 @@ pub struct Gpu {
     /// How many one server normally holds.
     #[serde(default)]
     pub gpus_per_node: Option<u32>,
+    /// The label of its nodes in a cluster, where one was seen.
+    #[serde(default)]
+    pub node_label: Option<NodeLabel>,
     /// Its memory.
     pub memory: GpuMemory,
     /// Dense peaks.

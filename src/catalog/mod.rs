@@ -4,6 +4,7 @@ pub mod basis;
 pub mod calibration;
 mod check;
 pub mod defaults;
+pub mod deployment;
 pub mod engine;
 pub mod engine_launch;
 pub mod engine_memory;

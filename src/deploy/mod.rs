@@ -1,5 +1,6 @@
 //! From an answer to something that runs.
 
+pub mod cluster;
 mod launch;
 mod llama_cpp;
 mod make;

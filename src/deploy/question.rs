@@ -126,7 +126,7 @@ pub fn deploy(question: &Question<'_>) -> Result<Deployment> {
         Target::Transformers => transformers::deploy(question),
         Target::DockerCompose | Target::Kubernetes | Target::HelmValues => {
             Err(Error::Unanswerable(format!(
-                "`--to {}` is not there yet",
+                "`--to {}` is written from documents",
                 question.target.name()
             )))
         }

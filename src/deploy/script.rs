@@ -54,7 +54,7 @@ pub(super) fn heading(question: &Question<'_>, launch: &Launch<'_>, notes: &[Str
 }
 
 /// The plan in a few lines.
-fn plan(question: &Question<'_>, launch: &Launch<'_>) -> Vec<String> {
+pub(super) fn plan(question: &Question<'_>, launch: &Launch<'_>) -> Vec<String> {
     let engine = &launch.engine.name;
     let version = launch.known().map_or_else(
         |_| launch.engine.version.clone(),

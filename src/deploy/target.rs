@@ -62,6 +62,15 @@ impl Target {
         }
     }
 
+    /// Whether it is written from documents, see `cluster`.
+    #[must_use]
+    pub fn is_cluster(self) -> bool {
+        match self {
+            Self::DockerCompose | Self::Kubernetes | Self::HelmValues => true,
+            Self::Vllm | Self::Sglang | Self::LlamaCpp | Self::Ollama | Self::Transformers => false,
+        }
+    }
+
     /// The port that its engine listens on by default.
     #[must_use]
     pub fn port(engine: &Engine) -> u16 {

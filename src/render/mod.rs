@@ -4,12 +4,14 @@ mod csv;
 pub mod document;
 mod flat;
 mod json;
+mod manifest;
 mod markdown;
 pub mod report;
 mod table;
 pub mod view;
 mod yaml;
 
+pub use manifest::manifest;
 use report::Report;
 
 /// How an answer is printed.

@@ -10,7 +10,7 @@ use crate::deploy::Target;
 /// `deploy`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  dsk deploy 6.7b --vram 12 --to llama.cpp | sh\n  dsk deploy v3 --gpu 8xh200 --to vllm > serve.sh\n  dsk deploy 6.7b --int8 --gpu cpu --to transformers\n\nWhere no format is named and the model's own does not fit, the best one that fits is taken.\nExit code 3: it does not fit."
+    after_help = "Examples:\n  dsk deploy 6.7b --vram 12 --to llama.cpp | sh\n  dsk deploy v3 --gpu 8xh200 --to vllm > serve.sh\n  dsk deploy 6.7b --int8 --gpu cpu --to transformers\n  dsk deploy v3 --gpu 16xh100 --to kubernetes | kubectl apply -f -\n\nWhere no format is named and the model's own does not fit, the best one that fits is taken.\nExit code 3: it does not fit."
 )]
 pub(in crate::cli) struct Deploy {
     #[command(flatten)]
@@ -30,6 +30,15 @@ pub(in crate::cli) struct Deploy {
     /// The name that clients ask for, else the model's
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) name: Option<String>,
+    /// The container image, else the engine's own; for clusters
+    #[arg(long, value_name = "IMAGE")]
+    pub(in crate::cli) image: Option<String>,
+    /// The namespace, else the cluster's current one
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) namespace: Option<String>,
+    /// Leave out monitoring and autoscaling, which need the Prometheus operator and KEDA
+    #[arg(long)]
+    pub(in crate::cli) no_monitoring: bool,
     /// Speculate with the model's own draft layers (MTP), so many tokens at once
     #[arg(long, value_name = "TOKENS", value_parser = positive)]
     pub(in crate::cli) mtp: Option<u64>,

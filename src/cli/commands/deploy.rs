@@ -7,8 +7,9 @@ use super::Session;
 use super::memory::{asked, resolve};
 use crate::calc::estimate::{Estimate, estimate};
 use crate::catalog::{Catalog, Origin};
-use crate::deploy::{Deployment, Question, Target, deploy as write, one_line};
-use crate::render::{Output, Reply, document, report::Report};
+use crate::deploy::cluster::{Place, Rollout};
+use crate::deploy::{Deployment, File, Question, Target, deploy as write, one_line};
+use crate::render::{self, Output, Reply, document, report::Report};
 use crate::request::{Asked, Request};
 
 /// What runs a model, as a file of the target.
@@ -39,12 +40,36 @@ pub(in super::super) fn deploy(session: &Session<'_>, args: &args::Deploy) -> Re
         name: args.name.as_deref(),
         draft_tokens: args.mtp,
     };
-    let deployment = write(&question)?;
+    let place = Place {
+        image: args.image.as_deref(),
+        namespace: args.namespace.as_deref(),
+        bare: args.no_monitoring,
+    };
+    let deployment = written(session.catalog, &question, place)?;
     print(session, &question, &deployment)?;
     for note in &deployment.notes {
         output::complain("note", note);
     }
     Ok(Exit::Answered)
+}
+
+/// The files of the target; a cluster's are documents until they are rendered.
+fn written(catalog: &Catalog, question: &Question<'_>, place: Place<'_>) -> Result<Deployment> {
+    if !question.target.is_cluster() {
+        return Ok(write(question)?);
+    }
+    let rollout = Rollout::of(catalog, question, place)?;
+    let (name, manifest) = rollout.manifest()?;
+    Ok(Deployment {
+        version: rollout.version.to_string(),
+        files: vec![File {
+            name: name.to_owned(),
+            media_type: "application/yaml",
+            text: render::manifest(&manifest)?,
+        }],
+        verify: rollout.verify(),
+        notes: rollout.notes,
+    })
 }
 
 fn print(session: &Session<'_>, question: &Question<'_>, deployment: &Deployment) -> Result<()> {
