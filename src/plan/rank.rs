@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Plan, Wish};
+use crate::calc::load::Split;
 use crate::calc::speed::Speed;
 use crate::request::Traffic;
 use crate::units::float;
@@ -39,13 +40,17 @@ pub(super) fn sort(plans: &mut [Plan], wish: &Wish) {
 fn order(one: &Plan, other: &Plan, wish: &Wish) -> Ordering {
     let simpler = |plan: &Plan| {
         let split = plan.request.split;
-        // Replicas are served with whole experts on each device, as vLLM's and SGLang's guides do.
-        let usual = (split.data > 1) == (split.expert > 1);
+        let usual = is_usual(split);
         (!usual, split.expert, split.pipeline, split.data)
     };
     score(one, wish)
         .total_cmp(&score(other, wish))
         .then_with(|| simpler(one).cmp(&simpler(other)))
+}
+
+/// Whether replicas have whole experts on each device, as vLLM's and SGLang's guides start them.
+pub(super) fn is_usual(split: Split) -> bool {
+    (split.data > 1) == (split.expert > 1)
 }
 
 /// The less, the better; infinite where it is not known.

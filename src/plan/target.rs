@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cost::{Price, price};
+use super::rank::is_usual;
 use super::space::{Configuration, Space, singles};
 use super::{Plan, Wish, finish, formats, one, rates};
 use crate::calc::hardware::{Device, Hardware};
@@ -201,7 +202,10 @@ fn weigh<'a>(
         seconds: times.output_token,
         ..found
     };
-    let key = |found: &Found<'_>| (found.count, found.loss, found.seconds);
+    let key = |found: &Found<'_>| {
+        let usual = is_usual(found.split);
+        (found.count, found.loss, found.seconds, !usual)
+    };
     let better = best
         .get(&configuration.device)
         .is_none_or(|known| key(&found) < key(known));
