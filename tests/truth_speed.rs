@@ -320,7 +320,18 @@ fn beyond_a_node_the_slower_link_counts() {
         ..Split::SINGLE
     };
     let one_node = token(&catalog, &v3(EIGHT, workload));
-    assert!(token(&catalog, &v3(sixteen, workload)) > one_node);
+    let row = v3(sixteen, workload);
+    let mut setup = Setup::of(&catalog, &row);
+    let joined_by = |setup: &Setup| {
+        let found = speed(&setup.load(&row), &workload);
+        found.time_per_output_token.map(|range| range.value)
+    };
+    assert_eq!(joined_by(&setup), None, "the network is not known");
+    setup.hardware.network = Some(50_000_000_000);
+    let fast = joined_by(&setup).expect("a figure");
+    setup.hardware.network = Some(12_500_000_000);
+    let slow = joined_by(&setup).expect("a figure");
+    assert!(one_node < fast && fast < slow);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub struct Hardware {
     pub host: Option<Bytes>,
     /// Bytes per second of the host's memory, where they are known.
     pub host_bandwidth: Option<u64>,
+    /// Bytes per second between servers, for each device and direction; none where it was not said.
+    pub network: Option<u64>,
 }
 
 /// One device.
@@ -76,6 +78,7 @@ impl Hardware {
             devices,
             host: None,
             host_bandwidth: None,
+            network: None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::calibration::Calibration;
 use super::deployment::{Image, Metrics};
 use super::engine_launch::EngineLaunch;
 use super::engine_memory::EngineMemory;
@@ -49,6 +50,9 @@ pub struct Engine {
     /// The constants of its speed model; none where nobody measured it.
     #[serde(default)]
     pub speed: Option<EngineSpeed>,
+    /// What was measured of it on machines, from folders that were added.
+    #[serde(skip)]
+    pub calibrations: Vec<Calibration>,
     /// The engine whose speed it has, where it runs on that one.
     #[serde(default)]
     pub speed_as: Option<String>,

@@ -130,6 +130,10 @@ impl Catalog {
         }
         let mut engines = self.files.parse::<Engine>()?;
         engine::share_speed(&mut engines);
+        for engine in &mut engines {
+            let own = |calibration: &&Calibration| calibration.engine == engine.id;
+            engine.calibrations = self.calibrations()?.iter().filter(own).cloned().collect();
+        }
         Ok(self.engines.get_or_init(|| engines))
     }
 

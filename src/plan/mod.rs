@@ -36,8 +36,6 @@ pub struct Wish {
     pub traffic: Traffic,
     /// The parts of the split that are fixed.
     pub split: SplitAsked,
-    /// Bytes per second between nodes, one direction and device; none where it is not known.
-    pub network: Option<f64>,
     /// Whether another format may be taken where the request's does not fit.
     pub any_format: bool,
 }
@@ -54,7 +52,6 @@ impl Wish {
             goal,
             traffic: TrafficAsked::default().resolve(None, defaults, context),
             split: SplitAsked::default(),
-            network: None,
             any_format: false,
         })
     }
@@ -148,7 +145,7 @@ pub fn plan(catalog: &Catalog, request: &Request, wish: &Wish) -> Result<Answer>
     }
     rank::sort(&mut answer.plans, wish);
     why::explain(&mut answer, request);
-    nodes::note(&mut answer, request, wish);
+    nodes::note(&mut answer, request);
     Ok(answer)
 }
 
@@ -180,8 +177,7 @@ fn try_format(request: &Request, wish: &Wish, answer: &mut Answer) -> Result<()>
         .hardware
         .as_ref()
         .map_or(1, |hardware| count(hardware.devices.len()));
-    let far = nodes::over_network(request, wish.network);
-    let rates = Rates::of(request, far.as_ref());
+    let rates = Rates::of(request);
     let before = answer.plans.len();
     let mut fixed = splits(&request.model.shape, devices);
     fixed.retain(|split| allows(wish.split, *split));

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::{Plan, Wish};
 use crate::calc::load::Split;
 use crate::calc::speed::Speed;
+use crate::catalog::Allocator;
 use crate::request::Traffic;
 use crate::units::float;
 
@@ -32,7 +33,8 @@ impl Goal {
     }
 }
 
-/// Best first; plans without the figure last, and among equals the one that asks least of the engine.
+/// Best first: plans without the figure last, and before them pipelines, whose speed nobody measured and whose
+/// stages are never quite equal; among equals the one that asks least of the engine.
 pub(super) fn sort(plans: &mut [Plan], wish: &Wish) {
     plans.sort_by(|one, other| order(one, other, wish));
 }
@@ -43,9 +45,24 @@ fn order(one: &Plan, other: &Plan, wish: &Wish) -> Ordering {
         let usual = is_usual(split);
         (!usual, split.expert, split.pipeline, split.data)
     };
-    score(one, wish)
-        .total_cmp(&score(other, wish))
+    class(one, wish)
+        .cmp(&class(other, wish))
+        .then_with(|| score(one, wish).total_cmp(&score(other, wish)))
         .then_with(|| simpler(one).cmp(&simpler(other)))
+}
+
+/// How sure the figure is: known, of a pipeline between devices that share layers in other plans, unknown.
+fn class(plan: &Plan, wish: &Wish) -> u8 {
+    let lies_in_a_row = plan
+        .request
+        .engine
+        .as_ref()
+        .is_some_and(|engine| engine.allocator == Allocator::LlamaCpp);
+    if score(plan, wish).is_infinite() {
+        2
+    } else {
+        u8::from(plan.request.split.pipeline > 1 && !lies_in_a_row)
+    }
 }
 
 /// Whether replicas have whole experts on each device, as vLLM's and SGLang's guides start them.

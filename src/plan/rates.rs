@@ -1,33 +1,20 @@
-//! The speeds of a plan: inside a node, and over the network.
+//! The speeds of a plan.
 
-use super::{Figures, nodes};
-use crate::calc::hardware::Hardware;
-use crate::calc::load::{Load, Split};
-use crate::calc::speed::{Prepared, Range, Speed};
+use super::Figures;
+use crate::calc::load::Split;
+use crate::calc::speed::{Prepared, Range, Speed, calibrations};
 use crate::catalog::Basis;
 use crate::catalog::shape::{FeedForward, Shape};
 use crate::request::{Request, Traffic};
-use crate::units::float;
+use crate::units::{count, float};
 
 /// The speed model of one question, prepared for its splits.
-pub(super) struct Rates<'a> {
-    near: Result<Prepared<'a>, String>,
-    far: Option<Result<Prepared<'a>, String>>,
-}
+pub(super) struct Rates<'a>(Result<Prepared<'a>, String>);
 
 impl<'a> Rates<'a> {
-    /// Prepares `request`, and the same with the network's rate as its link.
-    pub(super) fn of(request: &'a Request, far: Option<&'a Hardware>) -> Self {
-        let load = request.load();
-        Self {
-            near: Prepared::of(&load),
-            far: far.map(|hardware| {
-                Prepared::of(&Load {
-                    hardware: Some(hardware),
-                    ..load
-                })
-            }),
-        }
+    /// Prepares `request`.
+    pub(super) fn of(request: &'a Request) -> Self {
+        Self(prepared(request))
     }
 
     /// One sequence on each of `replicas`, all prompts at once.
@@ -52,25 +39,12 @@ impl<'a> Rates<'a> {
         let basis = request.model.basis;
         if request.options.host_experts > 0 {
             let workload = traffic.workload(sequences);
-            return match Prepared::of(&request.load()) {
+            return match prepared(request) {
                 Ok(own) => own.speed((request.split, request.split.devices()), &workload),
                 Err(reason) => unknown(basis, reason),
             };
         }
-        let prepared = if nodes::spans(request) {
-            match &self.far {
-                Some(far) => far,
-                None => {
-                    return unknown(
-                        basis,
-                        "tensor parallelism reaches over several servers, whose network is not known (--network-gbps)".to_owned(),
-                    );
-                }
-            }
-        } else {
-            &self.near
-        };
-        match prepared {
+        match &self.0 {
             Ok(prepared) => {
                 let (split, each, replicas) =
                     replica(&request.model.shape, request.split, sequences);
@@ -87,6 +61,15 @@ impl<'a> Rates<'a> {
             Err(reason) => unknown(basis, reason.clone()),
         }
     }
+}
+
+/// The speed model of `request`, scaled by what was measured of its engine.
+fn prepared(request: &Request) -> Result<Prepared<'_>, String> {
+    let load = request.load();
+    let devices = load
+        .hardware
+        .map_or(0, |hardware| count(hardware.devices.len()));
+    Ok(Prepared::of(&load)?.calibrated((&load, devices), calibrations(&load)))
 }
 
 /// One of the servers that a split makes, its share of the sequences, and how many servers there are.
@@ -111,6 +94,7 @@ fn unknown(basis: Basis, reason: String) -> Speed {
         throughput: None,
         bound: None,
         basis,
+        source: None,
         notes: vec![reason],
     }
 }

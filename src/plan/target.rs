@@ -99,6 +99,7 @@ pub fn search(
     let devices: Vec<Device> = catalog
         .gpus()?
         .iter()
+        .filter(|gpu| !gpu.laptop)
         .filter_map(|gpu| Device::of(gpu, gpu.memory.options_gb.last().copied(), bare))
         .collect();
     let singles = singles(&devices);
@@ -237,7 +238,7 @@ fn offer(
     let Ok(estimate) = one(&own, found.split)? else {
         return Ok(None);
     };
-    let rates = rates::Rates::of(&own, None);
+    let rates = rates::Rates::of(&own);
     let plan = finish(own.clone(), estimate, (wish, &rates))?;
     let price = device.gpu.as_ref().and_then(price);
     Ok(Some(Offer {

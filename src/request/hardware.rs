@@ -25,6 +25,8 @@ pub struct HardwareAsked {
     pub ram_gb: Option<f64>,
     /// GB per second that the host's memory is read with.
     pub ram_bandwidth_gb: Option<f64>,
+    /// Gbit per second between servers, for each device and direction.
+    pub network_gbps: Option<f64>,
     /// Which memory counts where the machine itself is asked.
     pub of: MemoryOf,
 }
@@ -40,6 +42,12 @@ impl HardwareAsked {
     #[must_use]
     pub fn host_bandwidth(&self) -> Option<u64> {
         self.ram_bandwidth_gb.map(|rate| whole(rate * 1e9))
+    }
+
+    /// Bytes per second between servers, for each device and direction, where that was said.
+    #[must_use]
+    pub fn network(&self) -> Option<u64> {
+        self.network_gbps.map(|rate| whole(rate * 1e9 / 8.0))
     }
 
     /// The hardware; none when nothing was said.
@@ -64,6 +72,7 @@ impl HardwareAsked {
         };
         hardware.host = host;
         hardware.host_bandwidth = self.host_bandwidth();
+        hardware.network = self.network();
         Ok(Some(hardware))
     }
 }
@@ -95,6 +104,7 @@ fn named(
         devices,
         host: None,
         host_bandwidth: None,
+        network: None,
     })
 }
 

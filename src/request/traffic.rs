@@ -312,6 +312,7 @@ mod tests {
             throughput: None,
             bound: None,
             basis: Basis::Modelled,
+            source: None,
             notes: Vec::new(),
         }
     }

@@ -5,4 +5,3 @@ mod modelfile;
 mod plan;
 mod question;
 mod quoting;
-mod shells;

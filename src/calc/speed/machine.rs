@@ -43,7 +43,7 @@ pub(super) struct Machine<'a> {
     pub(super) peak16: Option<f64>,
     /// Bytes per second of a link within a node and across PCI Express, one direction, where they are sourced.
     pub(super) link: Option<f64>,
-    /// The slower link that leaves a node.
+    /// The network between nodes, where its rate was said.
     pub(super) far_link: Option<f64>,
     /// Devices of a node.
     pub(super) per_node: Option<u64>,
@@ -174,7 +174,7 @@ impl<'a> Machine<'a> {
             peak: peak(key.kernel),
             peak16: peak(Kernel::Fp16),
             link: link(first),
-            far_link: first.link.as_ref().and_then(lanes),
+            far_link: hardware.network.map(float),
             per_node: first.gpus_per_node.map(u64::from),
             usable: hardware
                 .smallest()
@@ -340,7 +340,7 @@ fn link(gpu: &Gpu) -> Option<f64> {
         .or_else(|| lanes(link))
 }
 
-/// Sixteen lanes of PCI Express, which also bound what leaves a node.
+/// Sixteen lanes of PCI Express.
 fn lanes(link: &Link) -> Option<f64> {
     let generation = link.pcie.as_deref()?;
     PCIE.iter()

@@ -22,10 +22,18 @@ pub use places::Unknown;
 pub use prepared::{Prepared, Refitted};
 pub use workload::{Bound, Range, Routing, Speed, Times, View, Workload};
 
-/// How fast the model of `load` answers `workload`.
+/// How fast the model of `load` answers `workload`, by what was measured of its engine on machines.
 #[must_use]
 pub fn speed(load: &Load<'_>, workload: &Workload) -> Speed {
-    calibrated(load, workload, &[])
+    calibrated(load, workload, calibrations(load))
+}
+
+/// What was measured of the engine of `load` on machines.
+#[must_use]
+pub fn calibrations<'a>(load: &Load<'a>) -> &'a [Calibration] {
+    load.engine
+        .map(|engine| engine.calibrations.as_slice())
+        .unwrap_or_default()
 }
 
 /// The same, scaled by the most particular of `calibrations` that fits.

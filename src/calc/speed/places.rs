@@ -9,6 +9,8 @@ use crate::units::float;
 pub enum Unknown {
     /// The link between devices has no sourced rate.
     Link,
+    /// How fast servers are joined was not said.
+    Network,
     /// The memory of the device is not known, hence not how many sequences it holds.
     Memory,
     /// No closed loop of the engine was measured.
@@ -68,12 +70,12 @@ impl Places {
     }
 }
 
-/// The link among `devices`: the slower one where they do not fit one node.
+/// The link among `devices`: the network where they do not fit one node.
 fn link(machine: &Machine<'_>, devices: u64) -> Result<f64, Unknown> {
     let apart = machine.per_node.is_some_and(|held| devices > held);
     match (devices, apart) {
         (0..=1, _) => Ok(f64::INFINITY),
         (_, false) => machine.link.ok_or(Unknown::Link),
-        (_, true) => machine.far_link.ok_or(Unknown::Link),
+        (_, true) => machine.far_link.ok_or(Unknown::Network),
     }
 }

@@ -33,6 +33,7 @@ pub struct Prepared<'a> {
     volume: Volume,
     basis: Basis,
     scale: Option<Scale>,
+    source: String,
     notes: Vec<String>,
 }
 
@@ -52,7 +53,8 @@ impl<'a> Prepared<'a> {
     /// When the speed of such a question cannot be said: the reason.
     pub fn of(load: &Load<'a>) -> Result<Self, String> {
         let machine = Machine::of(load)?;
-        let mut notes = vec![format!("constants: {}", machine.constants.source)];
+        let constants = machine.constants;
+        let mut notes = Vec::new();
         if machine.unseen {
             notes.push(format!(
                 "{} was not measured with this kind of model and format on {}; the range is that of devices and models left out of the fit",
@@ -64,6 +66,7 @@ impl<'a> Prepared<'a> {
             volume: Volume::of(load)?,
             basis: load.model.basis.and(Basis::Modelled),
             scale: None,
+            source: constants.source.clone(),
             notes,
         })
     }
@@ -114,10 +117,11 @@ impl<'a> Prepared<'a> {
         if let Some(calibration) = closest(calibrations, place) {
             self.scale = Some(Scale::of(calibration));
             self.basis = load.model.basis.and(Basis::Measured);
-            self.notes = vec![format!(
+            self.source = format!(
                 "scaled by `{}`: {} measurements of {}, {}",
                 calibration.id, calibration.rows, calibration.date, calibration.source
-            )];
+            );
+            self.notes = vec![self.source.clone()];
         }
         self
     }
@@ -161,6 +165,7 @@ impl<'a> Prepared<'a> {
             throughput: Range::of(times.throughput, spread.throughput),
             bound: Some(times.bound),
             basis: self.basis,
+            source: Some(self.source.clone()),
             notes,
         }
     }
@@ -171,6 +176,9 @@ impl<'a> Prepared<'a> {
         let (engine, device) = (self.machine.engine, self.machine.device);
         match unknown {
             Unknown::Link => format!("{device} has no sourced link for tensor parallelism"),
+            Unknown::Network => {
+                "layers or experts are shared by several servers, and how fast these are joined is not known (--network-gbps)".to_owned()
+            }
             Unknown::Memory => format!("the memory of {device} is not known"),
             Unknown::ClosedLoop => format!("no closed loop of {engine} was measured"),
             Unknown::Host => HOST_PROMPTS.to_owned(),

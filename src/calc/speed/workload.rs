@@ -132,6 +132,8 @@ pub struct Speed {
     pub bound: Option<Bound>,
     /// How the figures are known.
     pub basis: Basis,
+    /// What the constants come from; none where there is no figure.
+    pub source: Option<String>,
     /// What they rest on, or why there are none.
     pub notes: Vec<String>,
 }
@@ -145,6 +147,7 @@ impl Speed {
             throughput: None,
             bound: None,
             basis,
+            source: None,
             notes: vec![reason],
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use crate::cli::quantity::{gigabytes, positive, share, tokens};
+use crate::cli::quantity::{gigabits, gigabytes, positive, share, tokens};
 
 /// A model as it would be run.
 #[derive(Debug, Args)]
@@ -103,6 +103,9 @@ pub(in crate::cli) struct Hardware {
     /// GB per second that the host's memory is read with, all channels together, for what stays there
     #[arg(long, value_name = "GB/S", value_parser = gigabytes)]
     pub(in crate::cli) ram_bandwidth: Option<f64>,
+    /// Gbit/s between servers, for each device and direction
+    #[arg(long, value_name = "GBPS", value_parser = gigabits)]
+    pub(in crate::cli) network_gbps: Option<f64>,
     /// Of this machine's memory: what is free now, or all that an idle machine would give
     #[arg(long, value_name = "free|total", value_enum)]
     pub(in crate::cli) of: Option<Of>,

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::load::Load;
 use super::speed::Traffic;
 use super::train::Train;
-use crate::cli::quantity::{gigabits, positive, seconds, target};
+use crate::cli::quantity::{positive, seconds, target};
 use crate::plan::Goal;
 
 /// `plan`.
@@ -21,9 +21,6 @@ pub(in crate::cli) struct Plan {
     /// What counts most
     #[arg(long, value_enum, default_value_t = GoalName::Latency, value_name = "GOAL")]
     pub(in crate::cli) goal: GoalName,
-    /// Gbit/s between servers, for each device and direction
-    #[arg(long, value_name = "GBPS", value_parser = gigabits)]
-    pub(in crate::cli) network_gbps: Option<f64>,
     /// Find the cheapest hardware that meets this: 'ttft<500ms,tpot<30ms,concurrency=64'
     #[arg(long, value_name = "DEMANDS", value_parser = target, conflicts_with_all = ["max_ttft", "max_tpot"])]
     pub(in crate::cli) target: Option<Target>,

@@ -9,17 +9,20 @@ use crate::calc::estimate::{Estimate, estimate};
 use crate::catalog::{Catalog, Origin};
 use crate::deploy::cluster::{Place, Rollout};
 use crate::deploy::{Deployment, File, Question, Target, deploy as write, one_line};
+use crate::plan::{Goal, Rejected, Wish, choose};
 use crate::render::{self, Output, Reply, document, report::Report};
-use crate::request::{Asked, Request};
+use crate::request::Request;
 
 /// What runs a model, as a file of the target.
 pub(in super::super) fn deploy(session: &Session<'_>, args: &args::Deploy) -> Result<Exit> {
     let target = Target::from(args.to);
-    let (request, found) = plan(session.catalog, args, target)?;
-    if found.fits == Some(false) {
-        output::complain("error", &shortage(&request, &found));
-        return Ok(Exit::NothingFits);
-    }
+    let (request, found) = match plan(session.catalog, args, target)? {
+        Ok(found) => found,
+        Err(reason) => {
+            output::complain("error", &reason);
+            return Ok(Exit::NothingFits);
+        }
+    };
     let words: Vec<String> = std::iter::once("dsk".to_owned())
         .chain(
             std::env::args_os()
@@ -95,29 +98,43 @@ fn print(session: &Session<'_>, question: &Question<'_>, deployment: &Deployment
     }
 }
 
-/// The plan for the target's engine; the best format that fits where none was named.
-fn plan(catalog: &Catalog, args: &args::Deploy, target: Target) -> Result<(Request, Estimate)> {
+/// The plan for the target's engine: the split, the format and the sequences that `dsk plan` puts first.
+///
+/// Without hardware it is the question as it is; where nothing fits, why.
+fn plan(
+    catalog: &Catalog,
+    args: &args::Deploy,
+    target: Target,
+) -> Result<std::result::Result<(Request, Estimate), String>> {
     let mut question = asked(&args.load, None);
     question.engine = engine(question.engine, target)?;
     let request = resolve(catalog, &args.load, &question)?;
-    let found = estimate(&request.load())?;
-    if found.fits != Some(false) || question.format.is_some() {
-        return Ok((request, found));
+    if request.hardware.is_none() {
+        let found = estimate(&request.load())?;
+        return Ok(Ok((request, found)));
     }
-    let Some(format) = fitting_format(catalog, &request)? else {
-        return Ok((request, found));
+    let wish = Wish {
+        split: question.split,
+        any_format: question.format.is_none(),
+        ..Wish::of(catalog, &request, Goal::Latency)?
     };
-    let question = Asked {
-        format: Some(format),
-        ..question
+    let plan = match choose(catalog, &request, &wish)? {
+        Ok(plan) => plan,
+        Err(rejected) => return Ok(Err(shortage(&request, &rejected))),
     };
-    let mut request = resolve(catalog, &args.load, &question)?;
-    request.notes.push(format!(
-        "{} does not fit in {}: {} is the best format that does",
-        request.model.id, request.model.native, request.format.name
-    ));
-    let found = estimate(&request.load())?;
-    Ok((request, found))
+    let sequences = question.sequences.unwrap_or_else(|| plan.sequences());
+    let mut chosen = Request {
+        sequences,
+        ..plan.request
+    };
+    if chosen.format.id != request.format.id {
+        chosen.notes.push(format!(
+            "{} does not fit in {}: {} is the best format that does",
+            chosen.model.id, request.format.name, chosen.format.name
+        ));
+    }
+    let found = estimate(&chosen.load())?;
+    Ok(Ok((chosen, found)))
 }
 
 /// The engine that the target is for, which another one may not contradict.
@@ -133,42 +150,17 @@ fn engine(asked: Option<String>, target: Target) -> Result<Option<String>> {
     }
 }
 
-/// The format that `recommend` would choose for the model on this hardware.
-fn fitting_format(catalog: &Catalog, request: &Request) -> Result<Option<String>> {
-    let (Some(hardware), Some(engine)) = (&request.hardware, &request.engine) else {
-        return Ok(None);
-    };
-    let asked = crate::recommend::Asked {
-        context: Some(request.context.0),
-        sequences: Some(request.sequences),
-        engine: Some(engine.id.clone()),
-        kv: Some(request.kv.name().to_owned()),
-        ..crate::recommend::Asked::default()
-    };
-    let answer = crate::recommend::recommend(catalog, hardware, &asked)?;
-    let release = |model: &crate::catalog::Model| {
-        let weights = model.checkpoint.as_ref();
-        weights.map(|weights| (weights.release.clone(), weights.matching))
-    };
-    let own = answer.ranked.into_iter().find(|candidate| {
-        candidate.model.id == request.model.id
-            || release(&candidate.model) == release(&request.model)
-    });
-    Ok(own.map(|candidate| candidate.format.id))
-}
-
-fn shortage(request: &Request, found: &Estimate) -> String {
+fn shortage(request: &Request, nearest: &Rejected) -> String {
     let engine = request
         .engine
         .as_ref()
         .map_or("", |engine| engine.name.as_str());
+    let missing = match nearest.short_by {
+        Some(bytes) => format!("does not fit: {} bytes short ({bytes})", bytes.0),
+        None => format!("cannot be laid out: {}", nearest.reason),
+    };
     format!(
-        "{} in {} on {engine} with {} x {} tokens does not fit: {} bytes short ({}); `dsk memory` shows the parts, `dsk quantize` smaller formats",
-        request.model.id,
-        request.format.name,
-        request.sequences,
-        request.context,
-        found.short_by.0,
-        found.short_by
+        "{} in {} on {engine} with {} x {} tokens {missing}; `dsk plan` tells of every split, `dsk quantize` of smaller formats",
+        request.model.id, nearest.format, request.sequences, request.context,
     )
 }

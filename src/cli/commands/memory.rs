@@ -181,6 +181,7 @@ pub(super) fn hardware(args: &args::Hardware) -> HardwareAsked {
         count,
         ram_gb: args.ram,
         ram_bandwidth_gb: args.ram_bandwidth,
+        network_gbps: args.network_gbps,
         of: match args.of {
             None | Some(args::Of::Free) => MemoryOf::Free,
             Some(args::Of::Total) => MemoryOf::Total,

@@ -122,7 +122,6 @@ fn wish(args: &args::Plan, traffic: Traffic) -> Wish {
             data: split.dp,
             expert: split.ep,
         },
-        network: args.network_gbps.map(|rate| rate * 1e9 / 8.0),
         any_format: args.load.precision.name().is_none(),
     }
 }

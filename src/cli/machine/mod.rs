@@ -77,6 +77,7 @@ fn machine(catalog: &Catalog, asked: &HardwareAsked) -> Result<Hardware> {
             devices,
             host: host.map(|host| chosen(host, asked.of)),
             host_bandwidth: host.and_then(|host| host_bandwidth(catalog, host)),
+            network: None,
         },
         None => processor_only(catalog, asked.of, host)?,
     };
@@ -93,6 +94,7 @@ fn machine(catalog: &Catalog, asked: &HardwareAsked) -> Result<Hardware> {
     if let Some(rate) = asked.host_bandwidth() {
         hardware.host_bandwidth = Some(rate);
     }
+    hardware.network = asked.network();
     Ok(hardware)
 }
 
@@ -127,6 +129,7 @@ fn accelerators(catalog: &Catalog, setting: Setting) -> Result<Option<Vec<Device
             devices: left,
             host: None,
             host_bandwidth: None,
+            network: None,
         };
         complain(
             "note",
@@ -214,5 +217,6 @@ fn processor_only(catalog: &Catalog, of: MemoryOf, host: Option<HostMemory>) -> 
         devices: vec![device],
         host: Some(memory),
         host_bandwidth: None,
+        network: None,
     })
 }

@@ -35,7 +35,7 @@ struct AskedPart<'a> {
     load: RequestPart<'a>,
     #[serde(flatten)]
     traffic: TrafficPart,
-    network_bytes_per_second: Option<f64>,
+    network_bytes_per_second: Option<u64>,
 }
 
 /// A split in any document.
@@ -146,7 +146,7 @@ pub fn plan(
         request: AskedPart {
             load: RequestPart::of(request),
             traffic: TrafficPart::of(&wish.traffic),
-            network_bytes_per_second: wish.network,
+            network_bytes_per_second: request.hardware.as_ref().and_then(|found| found.network),
         },
         hardware: HardwarePart::of(hardware),
         goal: answer.goal.word(),

@@ -63,6 +63,7 @@ pub(super) struct FiguresPart {
     throughput_tokens_per_second: Option<RangePart>,
     bound: Option<&'static str>,
     basis: Option<&'static str>,
+    source: Option<String>,
 }
 
 /// A speed with what it rests on, or why there is none.
@@ -151,6 +152,7 @@ impl FiguresPart {
             throughput_tokens_per_second: throughput,
             bound: speed.bound.map(Bound::word),
             basis: known.then(|| speed.basis.word()),
+            source: speed.source.clone().filter(|_| known),
         }
     }
 }

@@ -146,17 +146,13 @@ fn legend(answer: &Answer, wish: &Wish, limit: usize) -> String {
     if wish.traffic.concurrency.is_some() {
         parts.push("sequences are clients that ask again when answered".to_owned());
     }
-    if answer
+    let silent = answer
         .plans
         .iter()
         .take(limit)
-        .any(|plan| plan.alone.speed.throughput.is_none())
-    {
-        let reason = answer
-            .plans
-            .first()
-            .and_then(|plan| plan.alone.speed.notes.last());
-        parts.push(reason.map_or_else(String::new, |reason| format!("no speed: {reason}")));
+        .find(|plan| plan.alone.speed.throughput.is_none());
+    if let Some(reason) = silent.and_then(|plan| plan.alone.speed.notes.last()) {
+        parts.push(format!("no speed: {reason}"));
     }
     let hidden = answer.plans.len().saturating_sub(limit);
     if hidden > 0 {
