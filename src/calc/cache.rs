@@ -177,10 +177,16 @@ impl Blocks {
         if self.windows.is_empty() {
             return full;
         }
-        let page = self
+        // A stage whose layers all read entries of other stages keeps windows alone, a block of them at a time.
+        let whole = self
             .windows
             .first()
-            .map_or(1, |window| window.full_page_bytes.0.max(1));
+            .map_or(Bytes::ZERO, |window| window.full_page_bytes);
+        let page = if whole == Bytes::ZERO {
+            self.bytes.0.max(1)
+        } else {
+            whole.0
+        };
         let windows: Bytes = self
             .windows
             .iter()
@@ -189,7 +195,7 @@ impl Blocks {
                 window.page_bytes * (kept.div_ceil(window.page_tokens) + 1)
             })
             .sum();
-        (Bytes(page) * full + windows).0.div_ceil(page)
+        (whole * full + windows).0.div_ceil(page)
     }
 
     /// Tokens that vLLM reports for so many blocks.

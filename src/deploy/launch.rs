@@ -160,12 +160,13 @@ impl<'a> Launch<'a> {
     /// Devices that the experts lie on, where expert parallelism is asked for.
     ///
     /// # Errors
-    /// When it is not all devices of a pipeline stage, over which vLLM and SGLang always spread them.
+    /// In vLLM, when it is not all devices of a pipeline stage, over which it always spreads them.
     pub(super) fn experts(&self) -> Result<Option<u64>> {
         let stage = self.split.tensor.saturating_mul(self.split.data);
+        let whole = self.engine.allocator == Allocator::Vllm;
         match self.split.expert {
             1 => Ok(None),
-            expert if expert == stage => Ok(Some(expert)),
+            expert if expert == stage || !whole => Ok(Some(expert)),
             expert => Err(Error::Unanswerable(format!(
                 "{} spreads experts over all tensor {} x data {} = {stage} devices of a stage, not over {expert}: take --ep {stage}",
                 self.engine.name, self.split.tensor, self.split.data

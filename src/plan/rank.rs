@@ -67,7 +67,12 @@ fn class(plan: &Plan, wish: &Wish) -> u8 {
 
 /// Whether replicas have whole experts on each device, as vLLM's and SGLang's guides start them.
 pub(super) fn is_usual(split: Split) -> bool {
-    (split.data > 1) == (split.expert > 1)
+    let whole = if split.data > 1 {
+        split.tensor * split.data
+    } else {
+        1
+    };
+    split.expert == whole
 }
 
 /// The less, the better; infinite where it is not known.

@@ -5,3 +5,5 @@ mod modelfile;
 mod plan;
 mod question;
 mod quoting;
+#[cfg(feature = "validators")]
+mod shells;
