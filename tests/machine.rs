@@ -81,6 +81,26 @@ fn without_hardware_the_machine_is_taken() {
     );
 }
 
+/// Two cards as driver 580.159.04 listed them on 2026-11-24: the name is the catalog's, so the speed is known.
+#[test]
+fn a_drivers_name_is_the_catalogs_card() {
+    let tools = Tools::new("h100").with(
+        "nvidia-smi",
+        "echo '0, NVIDIA H100 80GB HBM3, Disabled, 81559, 81079'\n\
+         echo '1, NVIDIA H100 80GB HBM3, Disabled, 81559, 81079'",
+    );
+    let answer = tools.json(&["recommend", "--json"]);
+    let devices = answer["hardware"]["devices"].as_array().expect("devices");
+    let ids: Vec<_> = devices.iter().map(|device| device["id"].as_str()).collect();
+    assert_eq!(ids, [Some("h100-sxm"), Some("h100-sxm")]);
+    assert_eq!(devices[0]["free_bytes"], 81_079_u64 << 20);
+    let speed = &answer["recommendations"][0]["speed"];
+    assert!(
+        speed["time_per_output_token_seconds"]["value"].is_number(),
+        "{speed}"
+    );
+}
+
 #[test]
 fn the_fit_is_against_what_is_free_unless_all_is_asked_for() {
     let full = "echo '0, NVIDIA GeForce RTX 4090, [N/A], 24564, 4096'";

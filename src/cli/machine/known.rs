@@ -8,7 +8,7 @@ use super::found::{Found, PciId};
 use super::processor::{HostMemory, Processor};
 use crate::calc::hardware::{Device, Measured, MemoryOf};
 use crate::catalog::gpu::{GpuKind, Usable, Vendor};
-use crate::catalog::gpu_name::candidates;
+use crate::catalog::gpu_name::{candidates, find_gpu};
 use crate::catalog::{Basis, Catalog, Gpu};
 use crate::units::Bytes;
 
@@ -173,15 +173,19 @@ fn named<'a>(gpus: &'a [Gpu], found: &Found) -> Option<&'a Gpu> {
     if name.ends_with(" MIG") {
         return None;
     }
-    let matches: Vec<&Gpu> = candidates(gpus, name)
-        .into_iter()
-        .filter(|gpu| gpu.kind != GpuKind::Cpu && gpu.vendor == found.vendor)
-        .filter(|gpu| found.total.is_none_or(|total| near(gpu, total)))
-        .collect();
-    match matches.as_slice() {
-        [one] => Some(one),
-        _ => None,
-    }
+    let agrees = |gpu: &&Gpu| {
+        gpu.kind != GpuKind::Cpu
+            && gpu.vendor == found.vendor
+            && found.total.is_none_or(|total| near(gpu, total))
+    };
+    let whole = find_gpu(gpus, name).ok().map(|named| named.gpu);
+    whole.filter(agrees).or_else(|| {
+        let matches: Vec<&Gpu> = candidates(gpus, name).into_iter().filter(agrees).collect();
+        match matches.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    })
 }
 
 fn near(gpu: &Gpu, total: Bytes) -> bool {
@@ -214,4 +218,40 @@ fn memory(found: &Found, entry: Option<&Gpu>, setting: Setting) -> (Option<Bytes
         found.total.map(|own| own + mapped),
         found.free.map(|own| own + unmapped.min(host)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A driver's name is the node label's with spaces; nvidia-smi's total is the catalog's or the box's.
+    #[test]
+    fn every_card_with_a_node_label_is_found_by_its_drivers_name() {
+        let catalog = Catalog::load(&[]).expect("the catalog is embedded");
+        let gpus = catalog.gpus().expect("gpus");
+        let mut faults = Vec::new();
+        let mut held = 0;
+        for gpu in gpus.iter().filter(|gpu| gpu.vendor == Vendor::Nvidia) {
+            let size = gpu.memory.vendor_gb.map(Bytes::from_gib);
+            let total = gpu.memory.total_bytes.or(size);
+            let labels = gpu.node_label.iter().flat_map(|label| &label.products);
+            for product in labels.filter(|_| total.is_some()) {
+                held += 1;
+                let found = Found {
+                    vendor: Vendor::Nvidia,
+                    name: Some(product.replace('-', " ")),
+                    pci: None,
+                    total,
+                    free: None,
+                    shared: false,
+                };
+                let known = named(gpus, &found).map(|known| known.id.as_str());
+                if known != Some(gpu.id.as_str()) {
+                    faults.push(format!("{product}: {known:?}, not {}", gpu.id));
+                }
+            }
+        }
+        assert!(faults.is_empty(), "{faults:#?}");
+        assert!(held >= 20, "{held} labels");
+    }
 }
