@@ -181,3 +181,23 @@ fn memory_is_checked_with_the_vendors_tool() {
         assert!(text.contains(&format!("#   {tool}")), "{gpu}: {text}");
     }
 }
+
+/// Where an engine's usual packages do not run, the file says so.
+#[test]
+fn an_unusual_build_is_noted() {
+    let catalog = Catalog::load(&[]).expect("the catalog");
+    for target in [Target::Vllm, Target::Sglang] {
+        for (gpu, words) in [
+            ("cpu", "build for processors"),
+            ("m2-ultra-192", "not verified on Apple's GPUs"),
+        ] {
+            let text = Wish::of(target, gpu).text(&catalog, "1.3b");
+            assert!(text.contains(words), "{text}");
+        }
+        let text = Wish::of(target, "h100").text(&catalog, "1.3b");
+        assert!(
+            !text.contains("processors") && !text.contains("Apple"),
+            "{text}"
+        );
+    }
+}
