@@ -8,13 +8,14 @@ import numpy as np
 
 CONTEXT = 8192
 HEAD = 64
+SPECIALS = [("<unk>", gguf.TokenType.UNKNOWN), ("<s>", gguf.TokenType.CONTROL), ("</s>", gguf.TokenType.CONTROL)]
 
 
 def vocabulary():
     """Pieces of a SentencePiece vocabulary: specials, bytes, letters, pairs of letters."""
     letters = ["\u2581", *string.ascii_letters, *string.digits, *" .,:;!?'\"()-"]
     pairs = [a + b for a in "\u2581" + string.ascii_lowercase for b in string.ascii_lowercase]
-    pieces = [("<unk>", gguf.TokenType.UNKNOWN), ("<s>", gguf.TokenType.CONTROL), ("</s>", gguf.TokenType.CONTROL)]
+    pieces = list(SPECIALS)
     pieces += [(f"<0x{byte:02X}>", gguf.TokenType.BYTE) for byte in range(256)]
     pieces += [(piece, gguf.TokenType.NORMAL) for piece in dict.fromkeys(letters + pairs)]
     return pieces
@@ -47,8 +48,9 @@ def main(layers, hidden, path):
     def norm(name):
         writer.add_tensor(name, np.ones(hidden, dtype=np.float32))
 
-    def matrix(name, rows, columns):
+    def matrix(name, rows, columns, never=0):
         values = (random.standard_normal((rows, columns)) / np.sqrt(columns)).astype(np.float32)
+        values[:never] = 0
         kind = gguf.GGMLQuantizationType.Q8_0
         writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
 
@@ -63,7 +65,8 @@ def main(layers, hidden, path):
         matrix(at + "ffn_up.weight", feed_forward, hidden)
         matrix(at + "ffn_down.weight", hidden, feed_forward)
     norm("output_norm.weight")
-    matrix("output.weight", len(pieces), hidden)
+    # Greedy answers never hold specials or bytes: a loop of one byte is no UTF-8, which the server would not send.
+    matrix("output.weight", len(pieces), hidden, never=len(SPECIALS) + 256)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bench_server::{
     DONE, LAST, Pace, Request, Server, Timed, answer, chunk, document, end, head, token, usage,
 };
+use dsk::render::document::Document;
 use serde_json::Value;
 
 /// How far a measured time may lie from the server's own, in seconds: the machine of the test may be busy.
@@ -34,6 +35,12 @@ fn bench(url: &str, more: &[&str]) -> (Value, Output) {
     let output = run(url, more);
     let document = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let validator = jsonschema::validator_for(&Document::Bench.schema()).expect("a schema");
+    let faults: Vec<String> = validator
+        .iter_errors(&document)
+        .map(|fault| format!("{}: {fault}", fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{faults:#?}");
     (document, output)
 }
 
@@ -372,6 +379,18 @@ fn a_saved_run_calibrates_the_next() {
         let error = |level: &Value| number(&level["prediction"][key]["relative_error"]).abs();
         assert!(error(&again) < 0.15, "{key}: {again}");
         assert!(error(&again) < error(&first), "{key}");
+    }
+    for (catalog, basis) in [(None, "modelled"), (Some(path.as_str()), "measured")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_dsk"))
+            .env_clear()
+            .args([
+                "speed", "6.7b", "--gpu", "h200", "--engine", "vllm", "--json",
+            ])
+            .args(catalog.map(|path| format!("--catalog={path}")))
+            .output()
+            .expect("dsk runs");
+        let speed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(speed["basis"], basis, "{speed}");
     }
     std::fs::remove_dir_all(&folder).expect("a folder of this test");
 }

@@ -32,6 +32,11 @@ const QUESTIONS: &[&str] = &[
     "plan 33b --target ttft<500ms,tpot<30ms,concurrency=64",
     "deploy 6.7b --vram 12 --to llama.cpp",
     "deploy v3 --gpu 16xh100 --to kubernetes",
+    "deploy 6.7b --vram 12 --to ollama",
+    "deploy 6.7b --int8 --gpu cpu --to transformers",
+    "deploy 33b --gpu 2xh100 --engine sglang --to docker-compose",
+    "deploy 13b --gpu a100-40gb --to helm-values",
+    "speed 6.7b --gpu cpu --ram-bandwidth 40",
     "bench 6.7b --engine vllm --gpu a100-80gb",
     "quantize 13b",
     "quantize v3",
@@ -46,9 +51,13 @@ const QUESTIONS: &[&str] = &[
 ];
 
 fn dsk(arguments: &str) -> (Option<i32>, String) {
+    dsk_as(arguments, "json")
+}
+
+fn dsk_as(arguments: &str, form: &str) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_dsk"))
         .args(arguments.split(' '))
-        .args(["-o", "json"])
+        .args(["-o", form])
         .env_remove("DSK_CATALOG")
         .output()
         .expect("dsk runs");
@@ -97,6 +106,39 @@ fn every_document_holds_to_its_schema() {
     }
     for kind in Document::ALL {
         assert!(written.contains(&kind), "nothing asks for {kind:?}");
+    }
+}
+
+/// A YAML reader that shares nothing with the writer sees the same document.
+#[test]
+fn yaml_says_what_json_says() {
+    for &question in QUESTIONS {
+        let (code, json) = dsk(question);
+        let (same, yaml) = dsk_as(question, "yaml");
+        assert_eq!(code, same, "{question}");
+        let written: Value = serde_json::from_str(&json).expect("JSON");
+        let read: Value = serde_yaml_ng::from_str(&yaml)
+            .unwrap_or_else(|error| panic!("`dsk {question} -o yaml`: {error}"));
+        // A deployment quotes the question, whose form is another.
+        let expected = json_with_form(&written);
+        assert_eq!(json_with_form(&read), expected, "{question}");
+    }
+}
+
+fn json_with_form(document: &Value) -> Value {
+    let text = document.to_string().replace("-o json", "-o yaml");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Every row of a CSV has the columns that its head names.
+#[test]
+fn csv_is_a_table() {
+    for &question in QUESTIONS {
+        let (code, text) = dsk_as(question, "csv");
+        let mut rows = csv::Reader::from_reader(text.as_bytes());
+        for row in rows.records() {
+            row.unwrap_or_else(|error| panic!("`dsk {question} -o csv` ({code:?}): {error}"));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::launch::Launch;
 use super::llama_cpp::{Gguf, gguf};
 use super::question::{Deployment, File, Question};
-use super::script::{footing, heading};
+use super::script::{check_nodes, footing, heading};
 use super::text::{breaks, comment};
 use super::verify::{bracketed, served};
 use super::words::{Command, quoted};
@@ -34,6 +34,7 @@ pub(super) fn run(launch: &Launch<'_>) -> Command {
 pub(super) fn deploy(question: &Question<'_>) -> Result<Deployment> {
     let launch = question.launch()?;
     let (known, version) = launch.known()?;
+    check_nodes(&launch, launch.nodes())?;
     let notes = super::notes::notes(question, &launch, known);
     let verify = served(&launch, question.estimate);
     let mut text = heading(question, &launch, &notes);

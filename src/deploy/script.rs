@@ -90,12 +90,16 @@ pub(super) fn footing(verify: &[Verification]) -> String {
 }
 
 /// Refuses what no engine does across nodes.
-fn check_nodes(launch: &Launch<'_>, nodes: u64) -> Result<()> {
+pub(super) fn check_nodes(launch: &Launch<'_>, nodes: u64) -> Result<()> {
     if nodes < 2 {
         return Ok(());
     }
     let devices = launch.split.devices();
-    if launch.engine.allocator == Allocator::LlamaCpp {
+    let on_one = match launch.engine.allocator {
+        Allocator::LlamaCpp | Allocator::Transformers => true,
+        Allocator::Vllm | Allocator::Sglang => false,
+    };
+    if on_one {
         return Err(Error::Unanswerable(format!(
             "{devices} of these devices are {nodes} nodes, and {} is started on one: take vllm or sglang",
             launch.engine.name

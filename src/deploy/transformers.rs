@@ -2,7 +2,7 @@
 
 use super::launch::Launch;
 use super::question::{Deployment, File, Question};
-use super::script::{footing, heading};
+use super::script::{check_nodes, footing, heading};
 use super::text::python;
 use super::verify::Verification;
 use super::words::{Command, operand};
@@ -41,6 +41,7 @@ enum Loading {
 pub(super) fn deploy(question: &Question<'_>) -> Result<Deployment> {
     let launch = question.launch()?;
     let (known, version) = launch.known()?;
+    check_nodes(&launch, launch.nodes())?;
     let loading = loading(&launch)?;
     let mut notes = super::notes::notes(question, &launch, known);
     if loading == Loading::DynamicInt8 {

@@ -4,7 +4,9 @@ use super::launch::{Launch, prepare, serve};
 use super::text::one_line;
 use super::words::Command;
 use crate::calc::estimate::Estimate;
+use crate::calc::hardware::Device;
 use crate::catalog::Allocator;
+use crate::catalog::gpu::Vendor;
 use crate::error::Result;
 
 /// A command, and what to look for in its output.
@@ -97,14 +99,32 @@ fn taken(launch: &Launch<'_>, estimate: &Estimate) -> Verification {
         Allocator::Vllm | Allocator::Sglang => " and more: what is left of its share becomes cache",
         Allocator::LlamaCpp | Allocator::Transformers => "",
     };
+    let device = launch
+        .hardware
+        .and_then(|hardware| hardware.devices.first());
     let command = if launch.on_processor() {
         "ps -eo rss,args --sort=-rss | head -n 2"
     } else {
-        "nvidia-smi --query-gpu=memory.used --format=csv"
+        memory_tool(device)
     };
     Verification {
         command: command.to_owned(),
         look_at: format!("{planned} on the fullest device{fills}; then {log}"),
+    }
+}
+
+/// The vendor's own command that tells how much of a device's memory is taken.
+fn memory_tool(device: Option<&Device>) -> &'static str {
+    let gaudi = device
+        .and_then(|device| device.gpu.as_ref())
+        .is_some_and(|gpu| gpu.architecture.starts_with("gaudi"));
+    match device.map_or(Vendor::Nvidia, Device::vendor) {
+        Vendor::Nvidia => "nvidia-smi --query-gpu=memory.used --format=csv",
+        Vendor::Amd => "rocm-smi --showmeminfo vram",
+        Vendor::Intel if gaudi => "hl-smi",
+        Vendor::Intel => "xpu-smi stats --device 0",
+        Vendor::Apple => "top -l 1 -o mem -n 3 -stats command,mem",
+        Vendor::Huawei => "npu-smi info",
     }
 }
 

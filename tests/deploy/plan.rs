@@ -151,3 +151,53 @@ fn ollama_and_transformers_write_the_plan() {
         "{text}"
     );
 }
+
+/// What runs in one process is not written for devices that no single machine holds.
+#[test]
+fn one_process_does_not_span_machines() {
+    let catalog = Catalog::load(&[]).expect("the catalog");
+    for target in [Target::LlamaCpp, Target::Ollama, Target::Transformers] {
+        let wish = Wish::of(target, "16xh100");
+        let model = catalog.model("v3").expect("V3");
+        let request = wish.request(&catalog, model).expect("a plan");
+        let refused = wish.deploy(&request).expect_err("two nodes").to_string();
+        assert!(refused.contains("2 nodes"), "{refused}");
+        Wish::of(target, "8xh200").text(&catalog, "v3");
+    }
+}
+
+/// The tool that tells of the memory is that of the devices' vendor.
+#[test]
+fn memory_is_checked_with_the_vendors_tool() {
+    let catalog = Catalog::load(&[]).expect("the catalog");
+    for (gpu, tool) in [
+        ("h200", "nvidia-smi "),
+        ("mi300x", "rocm-smi "),
+        ("gaudi3", "hl-smi"),
+        ("m2-ultra-192", "top -l 1 "),
+        ("cpu", "ps -eo rss"),
+    ] {
+        let text = Wish::of(Target::LlamaCpp, gpu).text(&catalog, "1.3b");
+        assert!(text.contains(&format!("#   {tool}")), "{gpu}: {text}");
+    }
+}
+
+/// Where an engine's usual packages do not run, the file says so.
+#[test]
+fn an_unusual_build_is_noted() {
+    let catalog = Catalog::load(&[]).expect("the catalog");
+    for target in [Target::Vllm, Target::Sglang] {
+        for (gpu, words) in [
+            ("cpu", "build for processors"),
+            ("m2-ultra-192", "not verified on Apple's GPUs"),
+        ] {
+            let text = Wish::of(target, gpu).text(&catalog, "1.3b");
+            assert!(text.contains(words), "{text}");
+        }
+        let text = Wish::of(target, "h100").text(&catalog, "1.3b");
+        assert!(
+            !text.contains("processors") && !text.contains("Apple"),
+            "{text}"
+        );
+    }
+}

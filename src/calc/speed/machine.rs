@@ -137,18 +137,22 @@ impl<'a> Machine<'a> {
         let gpus = hardware
             .devices
             .iter()
-            .map(|device| known(device, constants, &engine.name))
-            .collect::<Result<Vec<&Gpu>, String>>()?;
+            .map(|device| known(device, hardware.host_bandwidth, (constants, &engine.name)))
+            .collect::<Result<Vec<Known<'_>>, String>>()?;
         let first = *gpus.first().ok_or("speed needs hardware (--gpu)")?;
+        let architecture = first
+            .gpu
+            .map_or(ANY_PROCESSOR, |gpu| gpu.architecture.as_str());
+        let id = first.gpu.map_or(ANY_PROCESSOR, |gpu| gpu.id.as_str());
         let key = Key {
-            architecture: &first.architecture,
-            device: &first.id,
+            architecture,
+            device: id,
             class: class(load),
-            kernel: kernel(load.format, &first.architecture),
+            kernel: kernel(load.format, architecture),
         };
         let found = Constants::of(constants, key)
             .ok_or_else(|| format!("no speed of {:?} kernels was measured", key.kernel))?;
-        let cpu = first.kind == GpuKind::Cpu;
+        let cpu = first.gpu.is_none_or(|gpu| gpu.kind == GpuKind::Cpu);
         let peak = |kernel| slowest_peak(&gpus, kernel);
         if !cpu && (peak(key.kernel).is_none() || peak(Kernel::Fp16).is_none()) {
             return Err(format!(
@@ -159,11 +163,11 @@ impl<'a> Machine<'a> {
         let slower = constants
             .slower
             .iter()
-            .find(|slower| slower.on.contains(&first.architecture));
+            .find(|slower| slower.on.iter().any(|on| on == architecture));
         Ok(Self {
             engine: &engine.name,
-            device: &first.name,
-            ids: (&engine.id, &first.id),
+            device: first.name,
+            ids: (&engine.id, id),
             constants,
             key,
             lay: match engine.allocator {
@@ -173,14 +177,14 @@ impl<'a> Machine<'a> {
             bandwidth: bandwidth(&gpus),
             peak: peak(key.kernel),
             peak16: peak(Kernel::Fp16),
-            link: link(first),
+            link: first.gpu.and_then(link),
             far_link: hardware.network.map(float),
-            per_node: first.gpus_per_node.map(u64::from),
+            per_node: first.gpu.and_then(|gpu| gpu.gpus_per_node).map(u64::from),
             usable: hardware
                 .smallest()
                 .and_then(|device| device.usable)
                 .map(|usable| usable.bytes),
-            host: host(load, (constants, cpu.then_some(first)))?,
+            host: host(load, (constants, cpu.then_some(first.bandwidth)))?,
             found,
             slower: slower.map_or(1.0, |slower| slower.times),
             unseen: !measured(&constants.measured, key),
@@ -189,7 +193,7 @@ impl<'a> Machine<'a> {
 }
 
 /// What of the model lies in host memory, and how fast that is read.
-fn host(load: &Load<'_>, (speed, cpu): (&EngineSpeed, Option<&Gpu>)) -> Result<Host, String> {
+fn host(load: &Load<'_>, (speed, cpu): (&EngineSpeed, Option<u64>)) -> Result<Host, String> {
     let layers = load.model.shape.layers;
     let held = match (cpu, load.options.gpu_layers) {
         (Some(_), _) => 0,
@@ -202,9 +206,7 @@ fn host(load: &Load<'_>, (speed, cpu): (&EngineSpeed, Option<&Gpu>)) -> Result<H
     } else {
         host_experts(load)
     };
-    let bandwidth = cpu
-        .map(|cpu| cpu.memory.bandwidth_bytes_per_second)
-        .or_else(|| load.hardware.and_then(|hardware| hardware.host_bandwidth));
+    let bandwidth = cpu.or_else(|| load.hardware.and_then(|hardware| hardware.host_bandwidth));
     let rate = bandwidth
         .zip(speed.host.as_ref())
         .map(|(bandwidth, host)| float(bandwidth) * host.share);
@@ -243,30 +245,61 @@ fn host_experts(load: &Load<'_>) -> (u32, u32) {
     }
 }
 
-fn known<'d>(device: &'d Device, constants: &EngineSpeed, engine: &str) -> Result<&'d Gpu, String> {
-    let gpu = device.gpu.as_ref().ok_or_else(|| {
-        format!(
-            "{} has no sourced bandwidth and peak; name a device",
-            device.name
-        )
-    })?;
-    let is_known = match gpu.kind {
-        GpuKind::Cpu => constants.host.is_some(),
-        GpuKind::Datacenter | GpuKind::Workstation | GpuKind::Consumer | GpuKind::Unified => {
+/// The id and the architecture of a processor that is known only by its memory's bandwidth.
+const ANY_PROCESSOR: &str = "cpu";
+
+/// A device whose memory's bandwidth is known.
+#[derive(Debug, Clone, Copy)]
+struct Known<'d> {
+    /// The catalog's entry; none for a processor that has none.
+    gpu: Option<&'d Gpu>,
+    /// Its name.
+    name: &'d str,
+    /// Bytes per second; of a processor what was said, before what its sockets could have.
+    bandwidth: u64,
+}
+
+fn known<'d>(
+    device: &'d Device,
+    said: Option<u64>,
+    (constants, engine): (&EngineSpeed, &str),
+) -> Result<Known<'d>, String> {
+    let said = said.filter(|_| device.kind == GpuKind::Cpu);
+    let name = device.name.as_str();
+    let listed = device
+        .gpu
+        .as_ref()
+        .map(|gpu| gpu.memory.bandwidth_bytes_per_second);
+    let Some(bandwidth) = said.or(listed) else {
+        return Err(if device.kind == GpuKind::Cpu {
+            format!(
+                "the bandwidth of {name}'s memory is not known: say it (--ram-bandwidth), or name a processor"
+            )
+        } else {
+            format!("{name} has no sourced bandwidth and peak; name a device")
+        });
+    };
+    let is_known = match (device.kind, &device.gpu) {
+        (GpuKind::Cpu, _) => constants.host.is_some(),
+        (_, Some(gpu)) => {
             constants.vendors.contains(&gpu.vendor)
                 || constants
                     .slower
                     .iter()
                     .any(|slower| slower.on.contains(&gpu.architecture))
         }
+        (_, None) => false,
     };
     if !is_known {
         return Err(format!(
-            "no speed of {engine} was measured on a device like {}",
-            gpu.name
+            "no speed of {engine} was measured on a device like {name}"
         ));
     }
-    Ok(gpu)
+    Ok(Known {
+        gpu: device.gpu.as_ref(),
+        name,
+        bandwidth,
+    })
 }
 
 fn class(load: &Load<'_>) -> ModelClass {
@@ -305,17 +338,15 @@ fn kernel(format: &Format, architecture: &str) -> Kernel {
     }
 }
 
-fn bandwidth(gpus: &[&Gpu]) -> f64 {
-    let slowness: f64 = gpus
-        .iter()
-        .map(|gpu| 1.0 / float(gpu.memory.bandwidth_bytes_per_second))
-        .sum();
+fn bandwidth(gpus: &[Known<'_>]) -> f64 {
+    let slowness: f64 = gpus.iter().map(|gpu| 1.0 / float(gpu.bandwidth)).sum();
     float(count(gpus.len())) / slowness
 }
 
-fn slowest_peak(gpus: &[&Gpu], kernel: Kernel) -> Option<f64> {
+fn slowest_peak(gpus: &[Known<'_>], kernel: Kernel) -> Option<f64> {
     gpus.iter()
-        .map(|gpu| gpu.peak.as_ref().and_then(|peak| peak_of(peak, kernel)))
+        .map(|known| known.gpu.and_then(|gpu| gpu.peak.as_ref()))
+        .map(|peak| peak.and_then(|peak| peak_of(peak, kernel)))
         .min_by_key(|peak| peak.unwrap_or(0))
         .flatten()
         .map(float)

@@ -137,10 +137,14 @@ fn plan(
     Ok(Ok((chosen, found)))
 }
 
+/// The engine of clusters, unless another one is asked for.
+const ON_CLUSTERS: &str = "vllm";
+
 /// The engine that the target is for, which another one may not contradict.
 fn engine(asked: Option<String>, target: Target) -> Result<Option<String>> {
     let Some(own) = target.engine() else {
-        return Ok(asked);
+        // What suits a small device is an engine that no cluster's file is written for.
+        return Ok(Some(asked.unwrap_or_else(|| ON_CLUSTERS.to_owned())));
     };
     match asked {
         Some(asked) if !asked.eq_ignore_ascii_case(own) => {
