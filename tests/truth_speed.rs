@@ -307,6 +307,44 @@ fn replicas_share_the_sequences() {
     assert!((rate(2) / rate(1) - 2.0).abs() < 0.02);
 }
 
+/// A lone prompt lives on one replica: the others bring it their share of the experts and nothing else.
+#[test]
+fn a_lone_prompt_is_no_faster_for_replicas() {
+    let catalog = catalog();
+    let of = |[model, format]: [&str; 2], data, (sequences, view)| {
+        let split = Split {
+            data,
+            ..Split::SINGLE
+        };
+        let workload = Workload {
+            sequences,
+            view,
+            ..Workload::one(1024, 256)
+        };
+        let row = Row {
+            devices: data,
+            split,
+            ..question("vllm", [model, format, "h200-sxm"], workload)
+        };
+        let answer = ask(&catalog, &row);
+        let first = answer.time_to_first_token.expect("a figure").value;
+        (first, answer.time_per_output_token.expect("a figure").value)
+    };
+    let dense = ["deepseek-coder-6.7b", "bf16"];
+    let served = View::Served { concurrency: 1 };
+    for view in [View::Static, served] {
+        let (alone, beside) = (of(dense, 1, (1, view)), of(dense, 8, (1, view)));
+        assert!((alone.0 / beside.0 - 1.0).abs() < 1e-9, "{view:?}");
+        assert!((alone.1 / beside.1 - 1.0).abs() < 1e-9, "{view:?}");
+    }
+    let v3 = ["deepseek-v3", "fp8-block"];
+    let lone = of(v3, 8, (1, View::Static)).0;
+    let eight = of(v3, 8, (8, View::Static)).0;
+    let shared = ask(&catalog, &self::v3(EIGHT, Workload::one(1024, 256)));
+    assert!(lone < eight, "eight prompts have eight times the experts");
+    assert!(lone > shared.time_to_first_token.expect("a figure").value);
+}
+
 /// Sixteen devices are two nodes: their layers exchange over the slower link.
 #[test]
 fn beyond_a_node_the_slower_link_counts() {

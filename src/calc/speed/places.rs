@@ -64,6 +64,11 @@ impl Places {
         })
     }
 
+    /// How many of `sequences` the busiest replica has: whole ones.
+    pub(super) fn of_replica(&self, sequences: f64) -> f64 {
+        (sequences / self.data).max(sequences.min(1.0))
+    }
+
     /// Devices that share the experts of a layer.
     pub(super) fn sharing(&self) -> f64 {
         self.tensor * self.data

@@ -27,7 +27,9 @@ pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     let prompt = prefill::prompts(run, 1.0).ok_or(Unknown::Host)?;
     let step = decode::step(run, batch);
     let decoding = step.total() / super::prepared::drafted(run, batch)?;
-    let others = (batch - 1.0).max(0.0) * prompt.work;
+    // Replicas compute the others' prompts beside each other.
+    let spread = prefill::prompts(run, run.places.data).ok_or(Unknown::Host)?;
+    let others = (batch - 1.0).max(0.0) * spread.work / run.places.data;
     let token = decoding + queue.interference * others / output.max(1.0);
     let turn = queue.base_seconds + prompt.total() + output * token;
     let busy = (others / turn).min(BUSIEST);
