@@ -307,6 +307,54 @@ fn replicas_share_the_sequences() {
     assert!((rate(2) / rate(1) - 2.0).abs() < 0.02);
 }
 
+/// Of unequal devices the slowest counts, whichever is named first; a faster one never slows it down.
+#[test]
+fn unequal_devices_have_no_order() {
+    let catalog = catalog();
+    let of = |engine, [model, format]: [&str; 2], gpus: [&str; 2]| {
+        let row = Row {
+            devices: 2,
+            split: match engine {
+                "llama.cpp" => Split {
+                    pipeline: 2,
+                    ..Split::SINGLE
+                },
+                _ => Split {
+                    tensor: 2,
+                    ..Split::SINGLE
+                },
+            },
+            ..question(engine, [model, format, gpus[0]], Workload::one(1024, 256))
+        };
+        let mut setup = Setup::of(&catalog, &row);
+        let other = Row {
+            gpu: gpus[1].to_owned(),
+            ..row.clone()
+        };
+        let second = Setup::of(&catalog, &other).hardware.devices.remove(0);
+        setup.hardware.devices[1] = second;
+        let answer = speed(&setup.load(&row), &row.workload);
+        [answer.time_to_first_token, answer.time_per_output_token]
+            .map(|range| range.expect("a figure").value)
+    };
+    for (engine, what) in [
+        ("vllm", ["deepseek-v3", "fp8-block"]),
+        ("llama.cpp", ["deepseek-coder-6.7b", "q4_k_m"]),
+        ("llama.cpp", ["deepseek-moe-16b-chat", "q4_k_m"]),
+    ] {
+        let mixed = of(engine, what, ["rtx-4090", "rtx-3090"]);
+        let turned = of(engine, what, ["rtx-3090", "rtx-4090"]);
+        let slow = of(engine, what, ["rtx-3090", "rtx-3090"]);
+        for (number, time) in mixed.iter().enumerate() {
+            assert!(
+                (time / turned[number] - 1.0).abs() < 1e-9,
+                "{engine} {what:?}"
+            );
+            assert!(time / slow[number] < 1.0 + 1e-9, "{engine} {what:?}");
+        }
+    }
+}
+
 /// A lone prompt lives on one replica: the others bring it their share of the experts and nothing else.
 #[test]
 fn a_lone_prompt_is_no_faster_for_replicas() {
