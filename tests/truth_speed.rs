@@ -94,6 +94,66 @@ fn closed_loops_are_near() {
     }
 }
 
+/// An engine whose closed loops nobody measured is reckoned by conservation of work and an M/D/1 queue: held
+/// against the loops of the engines that were measured, as if they had not been.
+#[test]
+fn closed_loops_of_unmeasured_engines_are_reckoned() {
+    let catalog = catalog();
+    let mut token = Errors::default();
+    let mut rate = Errors::default();
+    for row in speed_rows::served() {
+        let setup = Setup::of(&catalog, &row);
+        let load = setup.load(&row);
+        let mut engine = load.engine.expect("an engine").clone();
+        let constants = engine.speed.as_mut().expect("constants");
+        constants.queue = None;
+        let unmeasured = Load {
+            engine: Some(&engine),
+            ..load
+        };
+        let ours = speed(&unmeasured, &row.workload);
+        assert_eq!(ours.basis, Basis::Assumed);
+        token.add(ours.time_per_output_token, row.token);
+        rate.add(ours.throughput, row.throughput());
+    }
+    token.report("reckoned, output token");
+    rate.report("reckoned, throughput");
+    assert!(token.at(0.5) <= 0.15 && rate.at(0.5) <= 0.20);
+    assert!(token.coverage() >= 0.75);
+}
+
+#[test]
+fn an_unmeasured_loop_conserves_work() {
+    let catalog = catalog();
+    let of = |view| {
+        let workload = Workload {
+            sequences: 8,
+            view,
+            ..Workload::one(1024, 1024)
+        };
+        let what = ["deepseek-coder-6.7b", "q4_k_m", "rtx-4090"];
+        let answer = ask(&catalog, &question("llama.cpp", what, workload));
+        let token = answer.time_per_output_token.expect("a figure").value;
+        (
+            answer.throughput.expect("a figure").value,
+            token,
+            answer.notes,
+        )
+    };
+    let (together, step, _) = of(View::Static);
+    let (served, token, notes) = of(View::Served { concurrency: 8 });
+    assert!(
+        (served / together - 1.0).abs() < 0.03,
+        "{served} {together}"
+    );
+    assert!(token > step, "the others' prompts come between the tokens");
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.starts_with("no closed loop of llama.cpp"))
+    );
+}
+
 /// One row lies beyond: V2-Lite with 32 sequences took 11.0 ms a token, with 64 and 128 of them 5.6 and 6.0.
 ///
 /// With such weights equal prompts touch 6 of 64 experts and distinct ones 61 of 64 (tests/data/speed-routing.csv),

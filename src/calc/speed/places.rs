@@ -13,8 +13,6 @@ pub enum Unknown {
     Network,
     /// The memory of the device is not known, hence not how many sequences it holds.
     Memory,
-    /// No closed loop of the engine was measured.
-    ClosedLoop,
     /// No speculative run of such a model was measured.
     Speculative,
     /// Prompts that are computed from the host's memory were not measured.
