@@ -154,6 +154,23 @@ fn an_unmeasured_loop_conserves_work() {
     );
 }
 
+/// However many clients wait, tokens come no faster than those of all that the cache holds midway.
+#[test]
+fn waiting_clients_bring_no_tokens() {
+    let catalog = catalog();
+    let rate = |concurrency| {
+        let workload = Workload {
+            view: View::Served { concurrency },
+            ..Workload::one(1024, 1024)
+        };
+        let what = ["deepseek-coder-6.7b", "awq", "rtx-4090"];
+        let answer = ask(&catalog, &question("vllm", what, workload));
+        answer.throughput.expect("a figure").value
+    };
+    assert!(rate(64) > rate(16));
+    assert!((rate(256) / rate(64) - 1.0).abs() < 1e-6);
+}
+
 /// One row lies beyond: V2-Lite with 32 sequences took 11.0 ms a token, with 64 and 128 of them 5.6 and 6.0.
 ///
 /// With such weights equal prompts touch 6 of 64 experts and distinct ones 61 of 64 (tests/data/speed-routing.csv),

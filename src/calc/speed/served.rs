@@ -39,8 +39,12 @@ pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
         + prompt.total() * (queue.prefills + queue.crowding * busy / (1.0 - busy))
         + queue.steps * step.total();
     let turns = (clients / batch - 1.0).max(0.0);
-    let first =
+    let waited =
         admitted + constants.prefill_seconds + queue.wait * turns * (admitted + output * token);
+    // However many wait, no more are answered at once than the cache holds midway through their answers.
+    let most = clients.min(held(run, output / 2.0)?);
+    let after = (output - 1.0).max(0.0) * token;
+    let first = waited.max(clients / most * output * token - after);
     Ok(Times {
         first_token: first,
         output_token: token,
