@@ -73,6 +73,13 @@ impl Space<'_> {
         !format.only_native || is_native(model, format, Some(self.engine))
     }
 
+    /// Whether a format only widens what the engine runs as it was published: that gains nothing.
+    fn widens(&self, model: &Model, format: &Format) -> bool {
+        let own = |format: &&Format| is_native(model, format, Some(self.engine));
+        let published = self.formats.iter().find(own);
+        published.is_some_and(|published| !own(&format) && format.bits > published.bits)
+    }
+
     /// What all formats of the model, and all models of its shape, have in common.
     fn prepared(&self, load: &Load<'_>) -> Result<Rc<Prepared>> {
         let known = self
@@ -140,7 +147,7 @@ pub(super) fn best(
     for format in space
         .formats
         .iter()
-        .filter(|format| space.offers(model, format))
+        .filter(|format| space.offers(model, format) && !space.widens(model, format))
     {
         let accuracy = space.accuracy((model, format), tier.accuracy);
         if best
