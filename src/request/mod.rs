@@ -289,7 +289,7 @@ pub fn resolve_format(
                 usable.join(", ")
             )));
         }
-        if chosen.id != asked.id {
+        if chosen.plain_name() != asked.plain_name() {
             notes.push(format!(
                 "{} stands for {} in {}",
                 chosen.name, asked.name, engine.name
