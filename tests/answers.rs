@@ -32,6 +32,29 @@ fn request(catalog: &Catalog, answer: &Recommendation, candidate: &Candidate) ->
     Request::resolve(catalog, model, hardware, &asked).expect("a question")
 }
 
+/// V4 ships in 4 and 8 bits, V3 in 8: nobody publishes them wider, and widening gains nothing.
+#[test]
+fn what_is_published_in_few_bits_is_not_recommended_wider() {
+    let catalog = Catalog::load(&[]).expect("catalog");
+    for gpu in ["16xh200", "8xb200"] {
+        let answer = answer(&catalog, &wish(gpu));
+        let mut narrow = 0;
+        for row in &answer.ranked {
+            let formats = catalog.formats().expect("formats");
+            let native = formats.iter().find(|format| format.id == row.model.native);
+            let bits = native.expect("its own format").bits;
+            assert!(
+                row.format.bits <= bits,
+                "{} in {}",
+                row.model.id,
+                row.format.id
+            );
+            narrow += usize::from(bits < 16);
+        }
+        assert!(narrow > 5);
+    }
+}
+
 /// What `check` says of a recommended row when asked for a little more than it gives.
 #[test]
 fn check_and_recommend_agree_on_accuracy_and_speed() {

@@ -94,6 +94,83 @@ fn closed_loops_are_near() {
     }
 }
 
+/// An engine whose closed loops nobody measured is reckoned by conservation of work and an M/D/1 queue: held
+/// against the loops of the engines that were measured, as if they had not been.
+#[test]
+fn closed_loops_of_unmeasured_engines_are_reckoned() {
+    let catalog = catalog();
+    let mut token = Errors::default();
+    let mut rate = Errors::default();
+    for row in speed_rows::served() {
+        let setup = Setup::of(&catalog, &row);
+        let load = setup.load(&row);
+        let mut engine = load.engine.expect("an engine").clone();
+        let constants = engine.speed.as_mut().expect("constants");
+        constants.queue = None;
+        let unmeasured = Load {
+            engine: Some(&engine),
+            ..load
+        };
+        let ours = speed(&unmeasured, &row.workload);
+        assert_eq!(ours.basis, Basis::Assumed);
+        token.add(ours.time_per_output_token, row.token);
+        rate.add(ours.throughput, row.throughput());
+    }
+    token.report("reckoned, output token");
+    rate.report("reckoned, throughput");
+    assert!(token.at(0.5) <= 0.15 && rate.at(0.5) <= 0.20);
+    assert!(token.coverage() >= 0.75);
+}
+
+#[test]
+fn an_unmeasured_loop_conserves_work() {
+    let catalog = catalog();
+    let of = |view| {
+        let workload = Workload {
+            sequences: 8,
+            view,
+            ..Workload::one(1024, 1024)
+        };
+        let what = ["deepseek-coder-6.7b", "q4_k_m", "rtx-4090"];
+        let answer = ask(&catalog, &question("llama.cpp", what, workload));
+        let token = answer.time_per_output_token.expect("a figure").value;
+        (
+            answer.throughput.expect("a figure").value,
+            token,
+            answer.notes,
+        )
+    };
+    let (together, step, _) = of(View::Static);
+    let (served, token, notes) = of(View::Served { concurrency: 8 });
+    assert!(
+        (served / together - 1.0).abs() < 0.03,
+        "{served} {together}"
+    );
+    assert!(token > step, "the others' prompts come between the tokens");
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.starts_with("no closed loop of llama.cpp"))
+    );
+}
+
+/// However many clients wait, tokens come no faster than those of all that the cache holds midway.
+#[test]
+fn waiting_clients_bring_no_tokens() {
+    let catalog = catalog();
+    let rate = |concurrency| {
+        let workload = Workload {
+            view: View::Served { concurrency },
+            ..Workload::one(1024, 1024)
+        };
+        let what = ["deepseek-coder-6.7b", "awq", "rtx-4090"];
+        let answer = ask(&catalog, &question("vllm", what, workload));
+        answer.throughput.expect("a figure").value
+    };
+    assert!(rate(64) > rate(16));
+    assert!((rate(256) / rate(64) - 1.0).abs() < 1e-6);
+}
+
 /// One row lies beyond: V2-Lite with 32 sequences took 11.0 ms a token, with 64 and 128 of them 5.6 and 6.0.
 ///
 /// With such weights equal prompts touch 6 of 64 experts and distinct ones 61 of 64 (tests/data/speed-routing.csv),
@@ -305,6 +382,92 @@ fn replicas_share_the_sequences() {
         ask(&catalog, &row).throughput.expect("a figure").value
     };
     assert!((rate(2) / rate(1) - 2.0).abs() < 0.02);
+}
+
+/// Of unequal devices the slowest counts, whichever is named first; a faster one never slows it down.
+#[test]
+fn unequal_devices_have_no_order() {
+    let catalog = catalog();
+    let of = |engine, [model, format]: [&str; 2], gpus: [&str; 2]| {
+        let row = Row {
+            devices: 2,
+            split: match engine {
+                "llama.cpp" => Split {
+                    pipeline: 2,
+                    ..Split::SINGLE
+                },
+                _ => Split {
+                    tensor: 2,
+                    ..Split::SINGLE
+                },
+            },
+            ..question(engine, [model, format, gpus[0]], Workload::one(1024, 256))
+        };
+        let mut setup = Setup::of(&catalog, &row);
+        let other = Row {
+            gpu: gpus[1].to_owned(),
+            ..row.clone()
+        };
+        let second = Setup::of(&catalog, &other).hardware.devices.remove(0);
+        setup.hardware.devices[1] = second;
+        let answer = speed(&setup.load(&row), &row.workload);
+        [answer.time_to_first_token, answer.time_per_output_token]
+            .map(|range| range.expect("a figure").value)
+    };
+    for (engine, what) in [
+        ("vllm", ["deepseek-v3", "fp8-block"]),
+        ("llama.cpp", ["deepseek-coder-6.7b", "q4_k_m"]),
+        ("llama.cpp", ["deepseek-moe-16b-chat", "q4_k_m"]),
+    ] {
+        let mixed = of(engine, what, ["rtx-4090", "rtx-3090"]);
+        let turned = of(engine, what, ["rtx-3090", "rtx-4090"]);
+        let slow = of(engine, what, ["rtx-3090", "rtx-3090"]);
+        for (number, time) in mixed.iter().enumerate() {
+            assert!(
+                (time / turned[number] - 1.0).abs() < 1e-9,
+                "{engine} {what:?}"
+            );
+            assert!(time / slow[number] < 1.0 + 1e-9, "{engine} {what:?}");
+        }
+    }
+}
+
+/// A lone prompt lives on one replica: the others bring it their share of the experts and nothing else.
+#[test]
+fn a_lone_prompt_is_no_faster_for_replicas() {
+    let catalog = catalog();
+    let of = |[model, format]: [&str; 2], data, (sequences, view)| {
+        let split = Split {
+            data,
+            ..Split::SINGLE
+        };
+        let workload = Workload {
+            sequences,
+            view,
+            ..Workload::one(1024, 256)
+        };
+        let row = Row {
+            devices: data,
+            split,
+            ..question("vllm", [model, format, "h200-sxm"], workload)
+        };
+        let answer = ask(&catalog, &row);
+        let first = answer.time_to_first_token.expect("a figure").value;
+        (first, answer.time_per_output_token.expect("a figure").value)
+    };
+    let dense = ["deepseek-coder-6.7b", "bf16"];
+    let served = View::Served { concurrency: 1 };
+    for view in [View::Static, served] {
+        let (alone, beside) = (of(dense, 1, (1, view)), of(dense, 8, (1, view)));
+        assert!((alone.0 / beside.0 - 1.0).abs() < 1e-9, "{view:?}");
+        assert!((alone.1 / beside.1 - 1.0).abs() < 1e-9, "{view:?}");
+    }
+    let v3 = ["deepseek-v3", "fp8-block"];
+    let lone = of(v3, 8, (1, View::Static)).0;
+    let eight = of(v3, 8, (8, View::Static)).0;
+    let shared = ask(&catalog, &self::v3(EIGHT, Workload::one(1024, 256)));
+    assert!(lone < eight, "eight prompts have eight times the experts");
+    assert!(lone > shared.time_to_first_token.expect("a figure").value);
 }
 
 /// Sixteen devices are two nodes: their layers exchange over the slower link.

@@ -52,6 +52,39 @@ fn divisors(number: u64) -> Vec<u64> {
         .collect()
 }
 
+/// The split of `load`, with tensor parallelism only as far as its engine starts with it and a server reaches;
+/// the rest of those devices become stages. As it is where nothing of that kind starts.
+#[must_use]
+pub fn startable(load: &Load<'_>) -> Split {
+    let given = load.split;
+    if given.tensor == 1 {
+        return given;
+    }
+    let node = load
+        .hardware
+        .and_then(|hardware| hardware.devices.first())
+        .and_then(|device| device.gpu.as_ref())
+        .and_then(|gpu| gpu.gpus_per_node)
+        .map_or(u64::MAX, u64::from);
+    divisors(given.tensor)
+        .into_iter()
+        .rev()
+        .filter(|tensor| *tensor <= node)
+        .map(|tensor| Split {
+            tensor,
+            pipeline: given.pipeline * (given.tensor / tensor),
+            ..given
+        })
+        .find(|split| {
+            check(&Load {
+                split: *split,
+                ..*load
+            })
+            .is_ok()
+        })
+        .unwrap_or(given)
+}
+
 /// Whether the engine of `load` starts with its split.
 ///
 /// # Errors
@@ -365,6 +398,37 @@ mod tests {
         assert!(reason("v3", "vllm", "fp8-block", [8, 1, 1, 4]).is_some());
         assert_eq!(reason("v3", "sglang", "fp8-block", [8, 1, 1, 4]), None);
         assert!(reason("deepseek-moe-16b", "sglang", "bf16", [1, 1, 2, 2]).is_some());
+    }
+
+    /// 33b has 56 heads, R1-Distill-Qwen-7B 28 on 4.
+    #[test]
+    fn devices_that_heads_do_not_divide_over_become_stages() {
+        let catalog = Catalog::load(&[]).expect("catalog");
+        let of = |name: &str, tensor| {
+            let model = catalog.model(name).expect("model");
+            let load = Load {
+                model: &model,
+                format: find(catalog.formats().expect("formats"), "bf16").expect("format"),
+                kv: KvFormat::F16,
+                context: Tokens(4096),
+                sequences: 1,
+                engine: Some(find(catalog.engines().expect("engines"), "vllm").expect("engine")),
+                hardware: None,
+                split: Split {
+                    tensor,
+                    ..Split::SINGLE
+                },
+                options: Options::default(),
+                explain: false,
+            };
+            let split = startable(&load);
+            [split.tensor, split.pipeline]
+        };
+        assert_eq!(of("33b", 8), [8, 1]);
+        assert_eq!(of("33b", 3), [1, 3]);
+        assert_eq!(of("33b", 6), [2, 3]);
+        assert_eq!(of("33b", 16), [8, 2]);
+        assert_eq!(of("deepseek-r1-distill-qwen-7b", 8), [4, 2]);
     }
 
     #[test]

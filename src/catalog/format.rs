@@ -158,6 +158,12 @@ pub struct FormatClaim {
 }
 
 impl Format {
+    /// What people call it, without the file it is kept in: BF16, not BF16 (GGUF).
+    #[must_use]
+    pub fn plain_name(&self) -> &str {
+        self.name.strip_suffix(" (GGUF)").unwrap_or(&self.name)
+    }
+
     /// Share of accuracy that is lost: nothing from 16 bits on, else what was measured.
     #[must_use]
     pub fn known_loss(&self) -> Option<f64> {

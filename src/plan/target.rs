@@ -108,7 +108,7 @@ pub fn search(
         _ => catalog
             .engines()?
             .iter()
-            .filter(|engine| engine.speed.is_some())
+            .filter(|engine| serves(engine, wish))
             .collect(),
     };
     let mut best: BTreeMap<usize, Found<'_>> = BTreeMap::new();
@@ -164,6 +164,13 @@ pub fn search(
         offers,
         rejected,
         notes: request.notes.clone(),
+    })
+}
+
+/// Whether an engine's speed was measured, in closed loops where clients are asked for.
+fn serves(engine: &Engine, wish: &Wish) -> bool {
+    engine.speed.as_ref().is_some_and(|speed| {
+        speed.queue.is_some() || wish.traffic.concurrency.is_none_or(|clients| clients < 2)
     })
 }
 

@@ -11,13 +11,14 @@ use crate::calc::accuracy::{Accuracies, Accuracy, is_native};
 use crate::calc::estimate::{Estimate, Prepared, estimate_prepared, prepare};
 use crate::calc::hardware::Hardware;
 use crate::calc::load::{Load, Options, Split};
+use crate::calc::parallel;
 use crate::calc::speed::Speed;
 use crate::calc::tensors::parameters;
 use crate::calc::tier::{latency_in_format, tier};
 use crate::catalog::defaults::Tier;
 use crate::catalog::variant::Match;
 use crate::catalog::{Catalog, Engine, Format, Model, Shape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::request::window_note;
 
 /// A model that serves, in the format that serves best.
@@ -27,6 +28,8 @@ pub struct Candidate {
     pub model: Model,
     /// The format.
     pub format: Format,
+    /// How it is split over the devices.
+    pub split: Split,
     /// Its memory on the hardware.
     pub estimate: Estimate,
     /// How fast it answers there.
@@ -55,7 +58,7 @@ pub(super) struct Space<'a> {
     pub(super) accuracies: &'a Accuracies,
     pub(super) split: Split,
     /// What models of the same shape have in common, as far as it was calculated.
-    pub(super) common: RefCell<Vec<(Shape, Rc<Prepared>)>>,
+    pub(super) common: RefCell<Vec<(Shape, Split, Rc<Prepared>)>>,
 }
 
 impl Space<'_> {
@@ -70,21 +73,27 @@ impl Space<'_> {
         !format.only_native || is_native(model, format, Some(self.engine))
     }
 
+    /// Whether a format only widens what the engine runs as it was published: that gains nothing.
+    fn widens(&self, model: &Model, format: &Format) -> bool {
+        let own = |format: &&Format| is_native(model, format, Some(self.engine));
+        let published = self.formats.iter().find(own);
+        published.is_some_and(|published| !own(&format) && format.bits > published.bits)
+    }
+
     /// What all formats of the model, and all models of its shape, have in common.
     fn prepared(&self, load: &Load<'_>) -> Result<Rc<Prepared>> {
         let known = self
             .common
             .borrow()
             .iter()
-            .find(|(shape, _)| *shape == load.model.shape)
-            .map(|(_, known)| Rc::clone(known));
+            .find(|(shape, split, _)| *split == load.split && *shape == load.model.shape)
+            .map(|(_, _, known)| Rc::clone(known));
         if let Some(known) = known {
             return Ok(known);
         }
         let prepared = Rc::new(prepare(load)?);
-        self.common
-            .borrow_mut()
-            .push((load.model.shape.clone(), Rc::clone(&prepared)));
+        let known = (load.model.shape.clone(), load.split, Rc::clone(&prepared));
+        self.common.borrow_mut().push(known);
         Ok(prepared)
     }
 
@@ -94,12 +103,15 @@ impl Space<'_> {
     /// When the engine does not hold it.
     pub(super) fn estimate(&self, model: &Model, format: &Format) -> Result<Estimate> {
         let load = self.load(model, format);
+        if load.split.devices() > 1 {
+            parallel::check(&load).map_err(|illegal| Error::Unanswerable(illegal.reason))?;
+        }
         estimate_prepared(&load, self.prepared(&load)?.as_ref())
     }
 
     /// The question to the calculator for one model and format.
     pub(super) fn load<'b>(&'b self, model: &'b Model, format: &'b Format) -> Load<'b> {
-        Load {
+        let whole = Load {
             model,
             format,
             kv: self.demands.kv,
@@ -110,6 +122,10 @@ impl Space<'_> {
             split: self.split,
             options: Options::default(),
             explain: false,
+        };
+        Load {
+            split: parallel::startable(&whole),
+            ..whole
         }
     }
 }
@@ -131,7 +147,7 @@ pub(super) fn best(
     for format in space
         .formats
         .iter()
-        .filter(|format| space.offers(model, format))
+        .filter(|format| space.offers(model, format) && !space.widens(model, format))
     {
         let accuracy = space.accuracy((model, format), tier.accuracy);
         if best
@@ -215,7 +231,7 @@ fn missed_accuracy(
 fn tier_of<'a>(space: &Space<'a>, model: &Model) -> Result<&'a Tier> {
     let defaults = space.catalog.defaults()?;
     tier(&defaults.tiers, parameters(&model.shape).main).ok_or_else(|| {
-        crate::error::Error::in_file(
+        Error::in_file(
             "defaults.toml",
             "`tier` has no entry for the largest models",
         )
@@ -238,14 +254,16 @@ fn candidate(
         .next();
     let weights = estimate.memory.sum().weights + estimate.memory.host.weights;
     let latency_ms = latency_in_format(tier, claim, weights.as_f64() / as_fp32.as_f64());
+    let load = space.load(model, format);
     let mut found = Candidate {
         too_slow: None,
         why: Vec::new(),
         notes: window_note(model, demands.context).into_iter().collect(),
         model: model.clone(),
         format: format.clone(),
+        split: load.split,
         speed: demands.traffic.speed(
-            &space.load(model, format),
+            &load,
             demands.traffic.concurrency.unwrap_or(demands.sequences),
         ),
         estimate,

@@ -10,7 +10,6 @@ use std::cell::RefCell;
 
 use crate::calc::accuracy::Accuracies;
 use crate::calc::hardware::Hardware;
-use crate::calc::load::Split;
 use crate::catalog::find::find;
 use crate::catalog::gpu::GpuKind;
 use crate::catalog::{Catalog, Engine, Format, KvFormat, Model, Origin, Scenario};
@@ -100,8 +99,6 @@ pub struct Recommendation {
     pub hardware: Hardware,
     /// The engine that suits it.
     pub engine: Engine,
-    /// How models are split over the devices.
-    pub split: Split,
     /// What was demanded.
     pub demands: Demands,
     /// What serves, best first, one format a model.
@@ -156,7 +153,6 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
     Ok(Recommendation {
         hardware: hardware.clone(),
         engine: engine.clone(),
-        split,
         notes: notes(hardware),
         demands,
         ranked,

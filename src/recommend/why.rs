@@ -27,6 +27,9 @@ pub(super) fn reasons(found: &Candidate) -> Vec<String> {
     });
     why.push(accuracy_reason(found));
     why.extend(speed_reason(&found.speed));
+    if found.speed.basis == Basis::Assumed {
+        why.extend(found.speed.notes.iter().cloned());
+    }
     why
 }
 

@@ -5,6 +5,7 @@ pub mod traffic;
 
 use crate::calc::hardware::Hardware;
 use crate::calc::load::{Load, Options, Split};
+use crate::calc::parallel::{self, startable};
 use crate::calc::what_if::WhatIf;
 use crate::catalog::find::find;
 use crate::catalog::{Allocator, Catalog, Engine, Entry, Format, KvFormat, Model};
@@ -122,7 +123,7 @@ impl Request {
         check_load(context, sequences)?;
         notes.extend(window_note(&model, context));
         let split = asked.split.resolve(hardware.as_ref(), engine.as_ref())?;
-        Ok(Self {
+        let mut request = Self {
             model,
             format,
             kv,
@@ -135,7 +136,13 @@ impl Request {
             what_if: asked.what_if,
             explain: asked.explain,
             notes,
-        })
+        };
+        if asked.split.tensor.is_none() && asked.split.pipeline.is_none() {
+            request.split = startable(&request.load());
+        }
+        let refused = refusal(&request.load());
+        request.notes.extend(refused);
+        Ok(request)
     }
 
     /// The question to the calculator.
@@ -153,6 +160,21 @@ impl Request {
             options: self.options,
             explain: self.explain,
         }
+    }
+}
+
+/// What to say about a split that a server refuses.
+fn refusal(load: &Load<'_>) -> Option<String> {
+    let engine = load.engine?;
+    match engine.allocator {
+        Allocator::Vllm | Allocator::Sglang => {
+            let illegal = parallel::check(load).err()?;
+            Some(format!(
+                "{} does not start with this split: {}",
+                engine.name, illegal.reason
+            ))
+        }
+        Allocator::LlamaCpp | Allocator::Transformers => None,
     }
 }
 
@@ -267,7 +289,7 @@ pub fn resolve_format(
                 usable.join(", ")
             )));
         }
-        if chosen.id != asked.id {
+        if chosen.plain_name() != asked.plain_name() {
             notes.push(format!(
                 "{} stands for {} in {}",
                 chosen.name, asked.name, engine.name
@@ -283,7 +305,7 @@ fn runs(engine: Option<&Engine>, format: &Format) -> bool {
 
 impl SplitAsked {
     /// The split, with what was not asked for filled in from the number of devices:
-    /// tensor parallelism, or whole layers in llama.cpp.
+    /// tensor parallelism, or whole layers in llama.cpp and Transformers.
     ///
     /// # Errors
     /// A zero, or a split that the devices do not make.
@@ -302,7 +324,10 @@ impl SplitAsked {
             expert: self.expert.unwrap_or(1),
         };
         let rest = devices / given.devices().max(1);
-        let by_layers = engine.is_some_and(|engine| engine.allocator == Allocator::LlamaCpp);
+        let by_layers = engine.is_some_and(|engine| match engine.allocator {
+            Allocator::LlamaCpp | Allocator::Transformers => true,
+            Allocator::Vllm | Allocator::Sglang => false,
+        });
         let filled = match (self.tensor, self.pipeline) {
             (None, None) if by_layers => Split {
                 pipeline: rest.max(1),

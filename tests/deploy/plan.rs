@@ -45,7 +45,12 @@ fn vllm_writes_the_plan() {
 #[test]
 fn nodes_share_the_plan() {
     let catalog = Catalog::load(&[]).expect("the catalog");
-    let text = Wish::of(Target::Vllm, "16xh100").text(&catalog, "v3");
+    let over_both = |target| {
+        let mut wish = Wish::of(target, "16xh100");
+        wish.split.tensor = Some(16);
+        wish.text(&catalog, "v3")
+    };
+    let text = over_both(Target::Vllm);
     let (first, second) = (command(&text, 0), command(&text, 1));
     assert_eq!(
         (
@@ -60,7 +65,7 @@ fn nodes_share_the_plan() {
         second.iter().any(|word| word == "--headless")
             && !first.iter().any(|word| word == "--headless")
     );
-    let text = Wish::of(Target::Sglang, "16xh100").text(&catalog, "v3");
+    let text = over_both(Target::Sglang);
     let second = command(&text, 1);
     assert_eq!(
         (
@@ -70,6 +75,10 @@ fn nodes_share_the_plan() {
         ),
         (2, 16, 1)
     );
+    // Unless asked for, tensor parallelism stays within a node.
+    let first = command(&Wish::of(Target::Vllm, "16xh100").text(&catalog, "v3"), 0);
+    assert_eq!(number(&first, "--tensor-parallel-size"), 8);
+    assert_eq!(number(&first, "--pipeline-parallel-size"), 2);
 }
 
 /// V3.2's cache stays in the 16 bits that were planned, whatever the engine would choose.

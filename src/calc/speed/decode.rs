@@ -62,7 +62,7 @@ pub(super) fn step(run: &Run<'_>, batch: f64) -> Step {
     };
     let layers = f64::from(volume.shape.layers);
     let devices = places.sharing();
-    let here = batch / places.data;
+    let here = places.of_replica(batch);
     let context = float(workload.cached) + float(workload.input) + float(workload.output) / 2.0;
     let on_host = machine.host.layers;
 
@@ -104,7 +104,8 @@ fn arithmetic(run: &Run<'_>, batch: f64) -> f64 {
         Some(_) => (batch - 1.0).max(0.0),
         None => batch,
     };
-    let operations = 2.0 * multiplied * (common / places.data + experts);
+    let here = places.of_replica(multiplied);
+    let operations = 2.0 * (here * common + multiplied * experts);
     let unpacked = found
         .unpack
         .map_or(0.0, |share| 2.0 * (common + experts) / (peak16 * share));

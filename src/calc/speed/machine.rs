@@ -139,25 +139,32 @@ impl<'a> Machine<'a> {
             .iter()
             .map(|device| known(device, hardware.host_bandwidth, (constants, &engine.name)))
             .collect::<Result<Vec<Known<'_>>, String>>()?;
-        let first = *gpus.first().ok_or("speed needs hardware (--gpu)")?;
-        let architecture = first
-            .gpu
-            .map_or(ANY_PROCESSOR, |gpu| gpu.architecture.as_str());
+        // All wait for the slowest device: its constants hold, in whichever order they are named.
+        let first = *gpus
+            .iter()
+            .min_by_key(|known| known.peak(kernel(load.format, known.architecture())))
+            .ok_or("speed needs hardware (--gpu)")?;
+        let architecture = first.architecture();
         let id = first.gpu.map_or(ANY_PROCESSOR, |gpu| gpu.id.as_str());
         let key = Key {
             architecture,
             device: id,
             class: class(load),
-            kernel: kernel(load.format, architecture),
+            kernel: common_kernel(load.format, &gpus, kernel(load.format, architecture)),
         };
-        let found = Constants::of(constants, key)
-            .ok_or_else(|| format!("no speed of {:?} kernels was measured", key.kernel))?;
+        let found = Constants::of(constants, key).ok_or_else(|| {
+            format!(
+                "no speed of {} in {} was measured",
+                engine.name, load.format.name
+            )
+        })?;
         let cpu = first.gpu.is_none_or(|gpu| gpu.kind == GpuKind::Cpu);
         let peak = |kernel| slowest_peak(&gpus, kernel);
         if !cpu && (peak(key.kernel).is_none() || peak(Kernel::Fp16).is_none()) {
             return Err(format!(
-                "{} has no sourced peak for {:?}",
-                first.name, key.kernel
+                "{} has no sourced peak of {} arithmetic",
+                first.name,
+                arithmetic(key.kernel)
             ));
         }
         let slower = constants
@@ -177,7 +184,7 @@ impl<'a> Machine<'a> {
             bandwidth: bandwidth(&gpus),
             peak: peak(key.kernel),
             peak16: peak(Kernel::Fp16),
-            link: first.gpu.and_then(link),
+            link: slowest_link(&gpus),
             far_link: hardware.network.map(float),
             per_node: first.gpu.and_then(|gpu| gpu.gpus_per_node).map(u64::from),
             usable: hardware
@@ -259,6 +266,19 @@ struct Known<'d> {
     bandwidth: u64,
 }
 
+impl<'d> Known<'d> {
+    fn architecture(&self) -> &'d str {
+        self.gpu
+            .map_or(ANY_PROCESSOR, |gpu| gpu.architecture.as_str())
+    }
+
+    fn peak(&self, kernel: Kernel) -> Option<u64> {
+        self.gpu
+            .and_then(|gpu| gpu.peak.as_ref())
+            .and_then(|peak| peak_of(peak, kernel))
+    }
+}
+
 fn known<'d>(
     device: &'d Device,
     said: Option<u64>,
@@ -338,6 +358,14 @@ fn kernel(format: &Format, architecture: &str) -> Kernel {
     }
 }
 
+/// The kernel of all devices: where one must unpack, all do, as they run one program.
+fn common_kernel(format: &Format, gpus: &[Known<'_>], slowest: Kernel) -> Kernel {
+    let unpacks = gpus
+        .iter()
+        .any(|known| kernel(format, known.architecture()) == Kernel::Unpacked);
+    if unpacks { Kernel::Unpacked } else { slowest }
+}
+
 fn bandwidth(gpus: &[Known<'_>]) -> f64 {
     let slowness: f64 = gpus.iter().map(|gpu| 1.0 / float(gpu.bandwidth)).sum();
     float(count(gpus.len())) / slowness
@@ -345,8 +373,7 @@ fn bandwidth(gpus: &[Known<'_>]) -> f64 {
 
 fn slowest_peak(gpus: &[Known<'_>], kernel: Kernel) -> Option<f64> {
     gpus.iter()
-        .map(|known| known.gpu.and_then(|gpu| gpu.peak.as_ref()))
-        .map(|peak| peak.and_then(|peak| peak_of(peak, kernel)))
+        .map(|known| known.peak(kernel))
         .min_by_key(|peak| peak.unwrap_or(0))
         .flatten()
         .map(float)
@@ -363,12 +390,30 @@ fn peak_of(peak: &Peak, kernel: Kernel) -> Option<u64> {
     }
 }
 
+/// The arithmetic of a kernel, in words.
+fn arithmetic(kernel: Kernel) -> &'static str {
+    match kernel {
+        Kernel::Fp16 | Kernel::Unpacked | Kernel::Q8 | Kernel::Blocks => "16-bit",
+        Kernel::Fp8 | Kernel::Fp8Block => "FP8",
+        Kernel::Fp4 => "FP4",
+        Kernel::Int8 => "INT8",
+    }
+}
+
 /// The fastest sourced link of a device.
 fn link(gpu: &Gpu) -> Option<f64> {
     let link = gpu.link.as_ref()?;
     link.nvlink_bytes_per_second
         .map(float)
         .or_else(|| lanes(link))
+}
+
+/// The link that the slowest of the devices has; none where one has no sourced link.
+fn slowest_link(gpus: &[Known<'_>]) -> Option<f64> {
+    gpus.iter()
+        .map(|known| known.gpu.and_then(link))
+        .reduce(|one, other| one.zip(other).map(|(one, other)| one.min(other)))
+        .flatten()
 }
 
 /// Sixteen lanes of PCI Express.

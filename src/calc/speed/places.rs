@@ -13,8 +13,6 @@ pub enum Unknown {
     Network,
     /// The memory of the device is not known, hence not how many sequences it holds.
     Memory,
-    /// No closed loop of the engine was measured.
-    ClosedLoop,
     /// No speculative run of such a model was measured.
     Speculative,
     /// Prompts that are computed from the host's memory were not measured.
@@ -62,6 +60,11 @@ impl Places {
             link: link(machine, tensor)?,
             expert_link: link(machine, sharing)?,
         })
+    }
+
+    /// How many of `sequences` the busiest replica has: whole ones.
+    pub(super) fn of_replica(&self, sequences: f64) -> f64 {
+        (sequences / self.data).max(sequences.min(1.0))
     }
 
     /// Devices that share the experts of a layer.

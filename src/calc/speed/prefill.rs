@@ -39,7 +39,8 @@ pub(super) fn prompts(run: &Run<'_>, prompts: f64) -> Option<Prompt> {
     }
     let (peak, peak16) = (machine.peak?, machine.peak16?);
     let devices = places.sharing();
-    let here = tokens / places.data;
+    // A prompt lives on one replica: no other computes its attention and dense layers.
+    let here = each * places.of_replica(prompts);
     let count = (here / float(constants.chunk_tokens.max(1))).max(1.0);
     let linear = 2.0
         * (here * volume.common_weights / places.tensor + tokens * volume.expert_weights / devices);

@@ -150,7 +150,7 @@ impl<'a> Prepared<'a> {
     pub fn speed(&self, at: (Split, u64), workload: &Workload) -> Speed {
         let answer = self
             .times(at, workload)
-            .and_then(|times| Ok((times, self.spread(at.0, workload)?)));
+            .map(|times| (times, self.spread(at.0, workload)));
         let (times, spread) = match answer {
             Ok(answer) => answer,
             Err(unknown) => return Speed::unknown(self.basis, self.reason(unknown)),
@@ -159,12 +159,20 @@ impl<'a> Prepared<'a> {
         if times.first_token.is_nan() {
             notes.push(HOST_PROMPTS.to_owned());
         }
+        let mut basis = self.basis;
+        if self.is_reckoned(workload) {
+            basis = basis.and(Basis::Assumed);
+            notes.push(format!(
+                "no closed loop of {} was measured: reckoned from its lone prompts and steps, one after another",
+                self.machine.engine
+            ));
+        }
         Speed {
             time_to_first_token: Range::of(times.first_token, spread.first_token),
             time_per_output_token: Range::of(times.output_token, spread.output_token),
             throughput: Range::of(times.throughput, spread.throughput),
             bound: Some(times.bound),
-            basis: self.basis,
+            basis,
             source: Some(self.source.clone()),
             notes,
         }
@@ -173,30 +181,38 @@ impl<'a> Prepared<'a> {
     /// The reason in words.
     #[must_use]
     pub fn reason(&self, unknown: Unknown) -> String {
-        let (engine, device) = (self.machine.engine, self.machine.device);
+        let device = self.machine.device;
         match unknown {
             Unknown::Link => format!("{device} has no sourced link for tensor parallelism"),
             Unknown::Network => {
                 "layers or experts are shared by several servers, and how fast these are joined is not known (--network-gbps)".to_owned()
             }
             Unknown::Memory => format!("the memory of {device} is not known"),
-            Unknown::ClosedLoop => format!("no closed loop of {engine} was measured"),
             Unknown::Host => HOST_PROMPTS.to_owned(),
             Unknown::Speculative => "no speculative run of such a model was measured".to_owned(),
         }
     }
 
-    fn spread(&self, split: Split, workload: &Workload) -> Result<Spread, Unknown> {
+    /// Whether a closed loop is asked for that nobody measured.
+    fn is_reckoned(&self, workload: &Workload) -> bool {
+        match workload.view {
+            View::Static => false,
+            View::Served { .. } => self.machine.constants.queue.is_none(),
+        }
+    }
+
+    fn spread(&self, split: Split, workload: &Workload) -> Spread {
         let (constants, host) = (self.machine.constants, self.machine.host);
         let ranges = &constants.ranges;
         let seen = match workload.view {
             View::Static => ranges.lone,
-            View::Served { .. } => ranges.served.ok_or(Unknown::ClosedLoop)?,
+            View::Served { .. } => ranges.served.unwrap_or(ranges.unseen),
         };
         if let Some(spread) = self.scale.and_then(|scale| scale.spread) {
-            return Ok(spread);
+            return spread;
         }
         let unseen = self.scale.is_none() && self.machine.unseen
+            || self.is_reckoned(workload)
             || split.pipeline > 1
             || split.data > 1
             || self.machine.slower > 1.0;
@@ -215,7 +231,7 @@ impl<'a> Prepared<'a> {
         {
             spread = spread.over(measured.range);
         }
-        Ok(spread)
+        spread
     }
 }
 

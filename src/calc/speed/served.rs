@@ -20,14 +20,18 @@ const BUSIEST: f64 = 0.95;
 /// cannot hold waits for its turn (Little's law).
 pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     let constants = run.machine.constants;
-    let queue = constants.queue.as_ref().ok_or(Unknown::ClosedLoop)?;
+    let Some(queue) = constants.queue.as_ref() else {
+        return in_turn(run, concurrency);
+    };
     let clients = float(concurrency.max(1));
     let output = float(run.workload.output);
-    let batch = clients.min(held(run)?);
+    let batch = clients.min(held(run, output)?);
     let prompt = prefill::prompts(run, 1.0).ok_or(Unknown::Host)?;
     let step = decode::step(run, batch);
     let decoding = step.total() / super::prepared::drafted(run, batch)?;
-    let others = (batch - 1.0).max(0.0) * prompt.work;
+    // Replicas compute the others' prompts beside each other.
+    let spread = prefill::prompts(run, run.places.data).ok_or(Unknown::Host)?;
+    let others = (batch - 1.0).max(0.0) * spread.work / run.places.data;
     let token = decoding + queue.interference * others / output.max(1.0);
     let turn = queue.base_seconds + prompt.total() + output * token;
     let busy = (others / turn).min(BUSIEST);
@@ -35,8 +39,12 @@ pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
         + prompt.total() * (queue.prefills + queue.crowding * busy / (1.0 - busy))
         + queue.steps * step.total();
     let turns = (clients / batch - 1.0).max(0.0);
-    let first =
+    let waited =
         admitted + constants.prefill_seconds + queue.wait * turns * (admitted + output * token);
+    // However many wait, no more are answered at once than the cache holds midway through their answers.
+    let most = clients.min(held(run, output / 2.0)?);
+    let after = (output - 1.0).max(0.0) * token;
+    let first = waited.max(clients / most * output * token - after);
     Ok(Times {
         first_token: first,
         output_token: token,
@@ -45,15 +53,47 @@ pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     })
 }
 
-/// Sequences that the cache holds at their full length, at least one.
-fn held(run: &Run<'_>) -> Result<f64, Unknown> {
+/// The same of an engine whose closed loops nobody measured: it does one thing after another and wastes nothing.
+///
+/// In a turn the device computes every client's prompt and every step once, so the throughput is that of as many
+/// that come together; a prompt waits for the running step and for those in front, as in an M/D/1 queue.
+fn in_turn(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
+    let clients = float(concurrency.max(1));
+    let output = float(run.workload.output);
+    let batch = clients.min(held(run, output)?);
+    let replicas = run.places.data;
+    let fixed = run.machine.constants.prefill_seconds;
+    let lone = prefill::prompts(run, 1.0).ok_or(Unknown::Host)?.total() + fixed;
+    let spread = prefill::prompts(run, replicas)
+        .ok_or(Unknown::Host)?
+        .total()
+        + fixed;
+    let step = decode::step(run, batch);
+    let decoding = step.total() / super::prepared::drafted(run, batch)?;
+    let others = (batch - 1.0).max(0.0) * spread / replicas;
+    let token = decoding + others / output.max(1.0);
+    let busy = (others / (lone + output * token)).min(BUSIEST);
+    let running = if batch > 1.0 { step.total() } else { 0.0 };
+    let admitted = lone + running + (busy / (2.0 * (1.0 - busy)) * lone).min(others);
+    let turns = (clients / batch - 1.0).max(0.0);
+    let first = admitted + turns * (admitted + output * token);
+    Ok(Times {
+        first_token: first,
+        output_token: token,
+        throughput: clients * output / (first + (output - 1.0).max(0.0) * token),
+        bound: step.bound(),
+    })
+}
+
+/// Sequences that the cache holds when each has answered so many tokens, at least one.
+fn held(run: &Run<'_>, answered: f64) -> Result<f64, Unknown> {
     let (volume, places, workload) = (run.volume, &run.places, run.workload);
     let usable = run.machine.usable.ok_or(Unknown::Memory)?.as_f64();
     let weights = ((volume.common + volume.unread) / places.tensor
         + volume.experts / places.sharing())
         / places.row;
     let free = usable * POOL_SHARE - weights - RESERVE;
-    let length = float(workload.cached) + float(workload.input) + float(workload.output);
+    let length = float(workload.cached) + float(workload.input) + answered;
     let each = volume.cache.held(length, places.tensor);
     Ok((free / each * places.row * places.data).max(1.0))
 }

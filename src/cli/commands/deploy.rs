@@ -129,8 +129,10 @@ fn plan(
     };
     if chosen.format.id != request.format.id {
         chosen.notes.push(format!(
-            "{} does not fit in {}: {} is the best format that does",
-            chosen.model.id, request.format.name, chosen.format.name
+            "{} in {} does not fit: {} is the best format that does",
+            chosen.model.id,
+            request.format.plain_name(),
+            chosen.format.name
         ));
     }
     let found = estimate(&chosen.load())?;

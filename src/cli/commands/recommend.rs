@@ -94,7 +94,7 @@ fn commands(answer: &Recommendation) -> Vec<String> {
             engine: &answer.engine,
             version: None,
             hardware: Some(&answer.hardware),
-            split: answer.split,
+            split: candidate.split,
             options: Options::default(),
             service: None,
         };
