@@ -2,7 +2,7 @@
 
 use crate::catalog::defaults::BareMemory;
 use crate::catalog::gpu::{GpuKind, Usable, Vendor};
-use crate::catalog::{Basis, Gpu};
+use crate::catalog::{Basis, Format, Gpu};
 use crate::units::Bytes;
 
 /// What a model runs on.
@@ -120,6 +120,12 @@ impl Hardware {
         words.join(" and ")
     }
 
+    /// Whether every device runs `format`.
+    #[must_use]
+    pub fn runs(&self, format: &Format) -> bool {
+        self.devices.iter().all(|device| device.runs(format))
+    }
+
     /// Whether it is the processor and its memory.
     #[must_use]
     pub fn is_cpu(&self) -> bool {
@@ -199,6 +205,16 @@ impl Device {
             (Some(gpu), _) => gpu.id.clone(),
             (None, GpuKind::Cpu) => "cpu".to_owned(),
             (None, _) => "bare".to_owned(),
+        }
+    }
+
+    /// Whether it has the compute capability that `format` needs; an unknown one passes.
+    #[must_use]
+    pub fn runs(&self, format: &Format) -> bool {
+        let own = self.gpu.as_ref().and_then(|gpu| gpu.compute_capability);
+        match (format.compute.needs_compute_capability, own) {
+            (Some(needed), Some(own)) => own >= needed,
+            (None, _) | (_, None) => true,
         }
     }
 

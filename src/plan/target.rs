@@ -126,7 +126,7 @@ pub fn search(
             for number in COUNTS {
                 space.each(number, |configuration| {
                     let device = &devices[configuration.device];
-                    if number > node(device) || !formats::on(format, device) {
+                    if number > node(device) || !device.runs(format) {
                         return;
                     }
                     let found = Found {
