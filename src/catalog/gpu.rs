@@ -1,6 +1,7 @@
 //! Devices: `catalog/gpus/<id>.toml`.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
@@ -45,7 +46,7 @@ pub struct Gpu {
     pub compute_capability: Option<ComputeCapability>,
     /// How many one server normally holds.
     #[serde(default)]
-    pub gpus_per_node: Option<u32>,
+    pub gpus_per_node: Option<NonZeroU32>,
     /// The label of its nodes in a cluster, where one was seen.
     #[serde(default)]
     pub node_label: Option<NodeLabel>,

@@ -169,11 +169,7 @@ pub fn search(
 
 /// The most devices of one server.
 fn node(device: &Device) -> u64 {
-    device
-        .gpu
-        .as_ref()
-        .and_then(|gpu| gpu.gpus_per_node)
-        .map_or(USUAL_NODE, u64::from)
+    device.per_node().unwrap_or(USUAL_NODE)
 }
 
 /// Keeps a configuration that serves and is better, or notes how near it came.
