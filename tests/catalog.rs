@@ -6,7 +6,7 @@ use dsk::calc::checkpoint::checkpoint_size;
 use dsk::calc::estimate::weights;
 use dsk::calc::tensors::parameters;
 use dsk::catalog::find::find;
-use dsk::catalog::{Catalog, Entry};
+use dsk::catalog::{Catalog, Entry, Gpu};
 
 fn catalog() -> Catalog {
     Catalog::load(&[]).expect("the catalog is embedded")
@@ -116,4 +116,17 @@ fn a_claim_of_the_article_that_is_wrong_says_so() {
         .map(|variant| variant.id.as_str())
         .collect();
     assert_eq!(contradicted, ["1.3b", "13b", "175b", "33b", "6.7b", "65b"]);
+}
+
+#[test]
+fn an_entry_is_found_by_its_id_alone() {
+    let catalog = catalog();
+    let found = |id: &str| catalog.entry::<Gpu>(id).expect("a usable file");
+    for gpu in catalog.gpus().expect("gpus") {
+        let named = found(&gpu.id.to_uppercase()).map(|own| own.id);
+        assert_eq!(named.as_ref(), Some(&gpu.id));
+    }
+    for other in ["4090", "./rtx-4090", "../gpus/rtx-4090", "rtx-4090/", ""] {
+        assert!(found(other).is_none(), "{other}");
+    }
 }

@@ -30,6 +30,21 @@ pub struct Estimate {
     pub short_by: Bytes,
 }
 
+impl Estimate {
+    /// What is left on the fullest device; none where its memory is not known.
+    #[must_use]
+    pub fn spare(&self) -> Option<Bytes> {
+        Some(self.available? - self.memory.fullest().total())
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub fn spare_words(&self) -> Option<String> {
+        let spare = self.spare()?;
+        Some(format!("fits with {spare} to spare on the fullest device"))
+    }
+}
+
 /// What the formats of a model have in common, so that comparing them costs it once.
 #[derive(Debug, Clone)]
 pub enum Prepared {

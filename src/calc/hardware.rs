@@ -2,7 +2,7 @@
 
 use crate::catalog::defaults::BareMemory;
 use crate::catalog::gpu::{GpuKind, Usable, Vendor};
-use crate::catalog::{Basis, Gpu};
+use crate::catalog::{Basis, Format, Gpu};
 use crate::units::Bytes;
 
 /// What a model runs on.
@@ -120,6 +120,24 @@ impl Hardware {
         words.join(" and ")
     }
 
+    /// How many devices one server holds, as the first of them says; none where its entry does not.
+    #[must_use]
+    pub fn per_node(&self) -> Option<u64> {
+        self.devices.first()?.per_node()
+    }
+
+    /// Servers that so many of the devices take; one where it is not known how many a server holds.
+    #[must_use]
+    pub fn nodes(&self, devices: u64) -> u64 {
+        self.per_node().map_or(1, |each| devices.div_ceil(each))
+    }
+
+    /// Whether every device runs `format`.
+    #[must_use]
+    pub fn runs(&self, format: &Format) -> bool {
+        self.devices.iter().all(|device| device.runs(format))
+    }
+
     /// Whether it is the processor and its memory.
     #[must_use]
     pub fn is_cpu(&self) -> bool {
@@ -199,6 +217,23 @@ impl Device {
             (Some(gpu), _) => gpu.id.clone(),
             (None, GpuKind::Cpu) => "cpu".to_owned(),
             (None, _) => "bare".to_owned(),
+        }
+    }
+
+    /// How many of it one server normally holds; none where its entry does not say.
+    #[must_use]
+    pub fn per_node(&self) -> Option<u64> {
+        let own = self.gpu.as_ref()?.gpus_per_node?;
+        Some(own.get().into())
+    }
+
+    /// Whether it has the compute capability that `format` needs; an unknown one passes.
+    #[must_use]
+    pub fn runs(&self, format: &Format) -> bool {
+        let own = self.gpu.as_ref().and_then(|gpu| gpu.compute_capability);
+        match (format.compute.needs_compute_capability, own) {
+            (Some(needed), Some(own)) => own >= needed,
+            (None, _) | (_, None) => true,
         }
     }
 

@@ -88,22 +88,21 @@ impl Run<'_> {
 pub fn each_run(shape: &Shape, tensors: &[GgufTensor], mix: Mix, mut visit: impl FnMut(Run<'_>)) {
     let traits = traits(shape, tensors);
     for tensor in tensors {
-        if rules::differs_by_layer(mix, tensor.category) {
-            for layer in tensor.layers.clone() {
-                let block = block_type(mix, traits, tensor, layer);
-                visit(Run {
-                    tensor,
-                    layers: layer..layer.saturating_add(1),
-                    block,
-                });
-            }
-        } else {
-            let block = block_type(mix, traits, tensor, tensor.layers.start);
+        let mut rest = tensor.layers.clone();
+        while !rest.is_empty() {
+            let block = block_type(mix, traits, tensor, rest.start);
+            let end = if rules::differs_by_layer(mix, tensor.category) {
+                let differs = |layer: &u32| block_type(mix, traits, tensor, *layer) != block;
+                rest.clone().skip(1).find(differs).unwrap_or(rest.end)
+            } else {
+                rest.end
+            };
             visit(Run {
                 tensor,
-                layers: tensor.layers.clone(),
+                layers: rest.start..end,
                 block,
             });
+            rest.start = end;
         }
     }
 }

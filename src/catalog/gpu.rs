@@ -1,6 +1,7 @@
 //! Devices: `catalog/gpus/<id>.toml`.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
@@ -45,7 +46,7 @@ pub struct Gpu {
     pub compute_capability: Option<ComputeCapability>,
     /// How many one server normally holds.
     #[serde(default)]
-    pub gpus_per_node: Option<u32>,
+    pub gpus_per_node: Option<NonZeroU32>,
     /// The label of its nodes in a cluster, where one was seen.
     #[serde(default)]
     pub node_label: Option<NodeLabel>,
@@ -276,5 +277,22 @@ mod tests {
         assert_eq!(of("9"), of("9.0"));
         assert_eq!(of("12.1").map(|own| own.to_string()), Ok("12.1".to_owned()));
         assert!(of("gfx942").is_err() && of("").is_err() && of("8.").is_err());
+    }
+
+    #[test]
+    fn a_server_holds_at_least_one_device() {
+        let entry = "id = 'x'\nname = 'X'\nvendor = 'nvidia'\nkind = 'datacenter'\narchitecture = 'ada'\nyear = 2025\n";
+        let of = |count: &str| {
+            let text = format!(
+                "{entry}gpus_per_node = {count}\nsource = 's'\n[memory]\nvendor_gb = 1.0\nbandwidth_bytes_per_second = 1\nsource = 's'\n"
+            );
+            super::super::entry::parse::<Gpu>("x.toml", &text).map_err(|error| error.to_string())
+        };
+        let held = of("8").map(|gpu| gpu.gpus_per_node);
+        assert_eq!(held, Ok(NonZeroU32::new(8)));
+        assert!(
+            of("0")
+                .is_err_and(|error| error.contains("gpus_per_node") || error.contains("nonzero"))
+        );
     }
 }

@@ -177,6 +177,18 @@ impl Catalog {
         Ok(self.training.get_or_init(|| training))
     }
 
+    /// The entry that has `id`, without a look at the others of its kind; none where no file is called so.
+    ///
+    /// # Errors
+    /// When its file cannot be used.
+    pub fn entry<T: Entry>(&self, id: &str) -> Result<Option<T>> {
+        let Some((file, text)) = self.files.text(T::FOLDER, &id.to_ascii_lowercase()) else {
+            return Ok(None);
+        };
+        let entry: T = entry::parse(&file, &text)?;
+        Ok(Some(entry).filter(|entry| entry.id().eq_ignore_ascii_case(id)))
+    }
+
     /// Everything that an entry's file says.
     ///
     /// # Errors

@@ -113,14 +113,8 @@ impl<'a> Launch<'a> {
     /// Nodes that the split takes, by what a server with these devices normally holds.
     #[must_use]
     pub fn nodes(&self) -> u64 {
-        let per_node = self
-            .hardware
-            .and_then(|hardware| hardware.devices.first())
-            .and_then(|device| device.gpu.as_ref()?.gpus_per_node);
-        match per_node {
-            Some(each) if each > 0 => self.split.devices().div_ceil(u64::from(each)),
-            Some(_) | None => 1,
-        }
+        self.hardware
+            .map_or(1, |hardware| hardware.nodes(self.split.devices()))
     }
 
     /// The engine's command line, and the version that is written for.

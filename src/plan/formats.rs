@@ -2,7 +2,6 @@
 
 use super::Wish;
 use crate::calc::accuracy::is_native;
-use crate::calc::hardware::Device;
 use crate::catalog::{Catalog, Engine, Format, Model};
 use crate::error::Result;
 use crate::request::Request;
@@ -27,7 +26,10 @@ pub(super) fn candidates(catalog: &Catalog, request: &Request, wish: &Wish) -> R
                 && !format.only_native
                 && format.bits <= request.format.bits
                 && format.known_loss().is_some()
-                && runs_on(format, request)
+                && request
+                    .hardware
+                    .as_ref()
+                    .is_none_or(|hardware| hardware.runs(format))
         })
         .collect();
     let loss = |format: &Format| format.known_loss().unwrap_or(1.0);
@@ -65,23 +67,5 @@ pub(super) fn loss(model: &Model, (format, engine): (&Format, &Engine)) -> f64 {
         0.0
     } else {
         format.known_loss().unwrap_or(1.0)
-    }
-}
-
-/// Whether every device of the request runs a format.
-fn runs_on(format: &Format, request: &Request) -> bool {
-    request
-        .hardware
-        .iter()
-        .flat_map(|hardware| &hardware.devices)
-        .all(|device| on(format, device))
-}
-
-/// Whether a device has the compute capability that a format needs; unknown capabilities pass.
-pub(super) fn on(format: &Format, device: &Device) -> bool {
-    let own = device.gpu.as_ref().and_then(|gpu| gpu.compute_capability);
-    match (format.compute.needs_compute_capability, own) {
-        (Some(needed), Some(own)) => own >= needed,
-        (None, _) | (_, None) => true,
     }
 }

@@ -4,34 +4,26 @@ use super::Answer;
 use crate::request::Request;
 use crate::units::{count, float};
 
-/// Devices that one server holds; none where the catalog does not say.
-fn per_node(request: &Request) -> Option<u64> {
-    let device = request.hardware.as_ref()?.devices.first()?;
-    let each = device.gpu.as_ref()?.gpus_per_node?;
-    (each > 0).then_some(u64::from(each))
-}
-
-fn devices(request: &Request) -> u64 {
+/// Servers that the devices take.
+pub(super) fn nodes(request: &Request) -> u64 {
     request
         .hardware
         .as_ref()
-        .map_or(1, |hardware| count(hardware.devices.len()))
-}
-
-/// Servers that the devices take; one where the catalog does not say how many a server holds.
-pub(super) fn nodes(request: &Request) -> u64 {
-    per_node(request).map_or(1, |each| devices(request).div_ceil(each))
+        .map_or(1, |hardware| hardware.nodes(count(hardware.devices.len())))
 }
 
 /// What the figures leave out when servers are joined.
 pub(super) fn note(answer: &mut Answer, request: &Request) {
-    let nodes = nodes(request);
+    let Some(hardware) = &request.hardware else {
+        return;
+    };
+    let (nodes, Some(each)) = (nodes(request), hardware.per_node()) else {
+        return;
+    };
     if nodes < 2 {
         return;
     }
-    let each = per_node(request).unwrap_or(1);
-    let network = request.hardware.as_ref().and_then(|found| found.network);
-    answer.notes.push(match network {
+    answer.notes.push(match hardware.network {
         Some(rate) => format!(
             "{nodes} servers of {each} devices each; what is shared by more than one goes at the network's {:.0} Gbit/s; its delay was not measured and is left out",
             float(rate) * 8.0 / 1e9

@@ -3,7 +3,6 @@
 use super::Figures;
 use crate::calc::load::Split;
 use crate::calc::speed::{Prepared, Range, Speed, calibrations};
-use crate::catalog::Basis;
 use crate::catalog::shape::{FeedForward, Shape};
 use crate::request::{Request, Traffic};
 use crate::units::{count, float};
@@ -41,7 +40,7 @@ impl<'a> Rates<'a> {
             let workload = traffic.workload(sequences);
             return match prepared(request) {
                 Ok(own) => own.speed((request.split, request.split.devices()), &workload),
-                Err(reason) => unknown(basis, reason),
+                Err(reason) => Speed::unknown(basis, reason),
             };
         }
         match &self.0 {
@@ -58,7 +57,7 @@ impl<'a> Rates<'a> {
                     ..speed
                 }
             }
-            Err(reason) => unknown(basis, reason.clone()),
+            Err(reason) => Speed::unknown(basis, reason.clone()),
         }
     }
 }
@@ -83,18 +82,5 @@ pub(super) fn replica(shape: &Shape, split: Split, sequences: u64) -> (Split, u6
             float(split.data),
         ),
         FeedForward::Dense { .. } | FeedForward::Experts { .. } => (split, sequences, 1.0),
-    }
-}
-
-/// No figure, and why.
-fn unknown(basis: Basis, reason: String) -> Speed {
-    Speed {
-        time_to_first_token: None,
-        time_per_output_token: None,
-        throughput: None,
-        bound: None,
-        basis,
-        source: None,
-        notes: vec![reason],
     }
 }

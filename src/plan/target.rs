@@ -126,7 +126,7 @@ pub fn search(
             for number in COUNTS {
                 space.each(number, |configuration| {
                     let device = &devices[configuration.device];
-                    if number > node(device) || !formats::on(format, device) {
+                    if number > node(device) || !device.runs(format) {
                         return;
                     }
                     let found = Found {
@@ -176,11 +176,7 @@ fn serves(engine: &Engine, wish: &Wish) -> bool {
 
 /// The most devices of one server.
 fn node(device: &Device) -> u64 {
-    device
-        .gpu
-        .as_ref()
-        .and_then(|gpu| gpu.gpus_per_node)
-        .map_or(USUAL_NODE, u64::from)
+    device.per_node().unwrap_or(USUAL_NODE)
 }
 
 /// Keeps a configuration that serves and is better, or notes how near it came.

@@ -14,7 +14,7 @@ pub(super) fn explain(answer: &mut Answer, request: &Request) {
     let best = answer.plans.first().cloned();
     for plan in &mut answer.plans {
         let mut why = Vec::new();
-        why.extend(spare(plan));
+        why.extend(plan.estimate.spare_words());
         why.extend(cache(plan));
         why.extend(experts(plan));
         if let Some(best) = &best {
@@ -35,9 +35,12 @@ pub(super) fn explain(answer: &mut Answer, request: &Request) {
     if let Some(best) = best
         && best.request.format.id != request.format.id
     {
-        let loss = best.request.format.known_loss().unwrap_or_default() * 100.0;
+        let loss = best.request.format.known_loss().map_or_else(
+            || "how much, nobody published".to_owned(),
+            |loss| format!("{:.2}% of the accuracy", loss * 100.0),
+        );
         answer.notes.push(format!(
-            "{} does not fit; {} is the format that fits and loses least ({loss:.2}% of the accuracy)",
+            "{} does not fit; {} is the format that fits and loses least ({loss})",
             request.format.name, best.request.format.name
         ));
     }
@@ -60,12 +63,6 @@ fn idle(plan: &Plan) -> Option<String> {
             "--n-cpu-moe takes the experts of the first {kept} layers, so the first device keeps {free} free; --tensor-split gives it more layers, which is not calculated"
         )
     })
-}
-
-fn spare(plan: &Plan) -> Option<String> {
-    let available = plan.estimate.available?;
-    let spare = available - plan.estimate.memory.fullest().total();
-    Some(format!("fits with {spare} to spare on the fullest device"))
 }
 
 /// Whose cache a device holds.
@@ -114,16 +111,13 @@ fn behind(plan: &Plan, best: &Plan, goal: Goal) -> Option<String> {
     }
     let (own, first, what) = match goal {
         Goal::Latency => {
-            let traffic = |plan: &Plan| {
-                let speed = &plan.alone.speed;
-                let token = speed.time_per_output_token?.value;
-                Some(token)
+            let time = |plan: &Plan| {
+                plan.alone
+                    .speed
+                    .time_per_output_token
+                    .map(|time| time.value)
             };
-            (
-                traffic(plan)?,
-                traffic(best)?,
-                "time per output token alone",
-            )
+            (time(plan)?, time(best)?, "time per output token alone")
         }
         Goal::Throughput | Goal::Cost => {
             let rate = |plan: &Plan| plan.full.speed.throughput.map(|rate| rate.value);

@@ -242,23 +242,12 @@ fn formats(
         .filter(|format| {
             format.only_native || format.known_loss().is_some_and(|loss| loss <= most_loss)
         })
-        .filter(|format| runs_on(format, hardware))
+        .filter(|format| hardware.runs(format))
         .cloned()
         .collect();
     let loss = |format: &Format| format.known_loss().unwrap_or_default();
     formats.sort_by(|one, two| loss(one).total_cmp(&loss(two)));
     Ok(formats)
-}
-
-/// Whether every device has the compute capability that a format needs; unknown capabilities pass.
-fn runs_on(format: &Format, hardware: &Hardware) -> bool {
-    let Some(needed) = format.compute.needs_compute_capability else {
-        return true;
-    };
-    hardware.devices.iter().all(|device| {
-        let own = device.gpu.as_ref().and_then(|gpu| gpu.compute_capability);
-        own.is_none_or(|own| own >= needed)
-    })
 }
 
 fn models(catalog: &Catalog, asked: &Asked) -> Result<Vec<Model>> {

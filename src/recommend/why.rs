@@ -9,10 +9,7 @@ use crate::request::traffic::Seconds;
 /// Why a candidate stands where it stands.
 pub(super) fn reasons(found: &Candidate) -> Vec<String> {
     let mut why = Vec::new();
-    if let Some(available) = found.estimate.available {
-        let spare = available - found.estimate.memory.fullest().total();
-        why.push(format!("fits with {spare} to spare on the fullest device"));
-    }
+    why.extend(found.estimate.spare_words());
     why.push(match &found.model.checkpoint {
         Some(weights) => match weights.matching {
             Match::Exact => format!("weights can be downloaded: {}", weights.repo),

@@ -131,7 +131,13 @@ fn counted(name: &str) -> Result<(u64, &str)> {
 
 fn device(catalog: &Catalog, name: &str, size: Option<f64>, host: Option<Bytes>) -> Result<Device> {
     let defaults = catalog.defaults()?;
-    let named = find_gpu(catalog.gpus()?, name)?;
+    // Most questions name an id: the other devices need not be read then.
+    let own = catalog.entry::<Gpu>(name)?;
+    let devices = match &own {
+        Some(gpu) => std::slice::from_ref(gpu),
+        None => catalog.gpus()?,
+    };
+    let named = find_gpu(devices, name)?;
     let gpu = named.gpu;
     let size = named.size_gb.or(size);
     if gpu.kind == GpuKind::Cpu {

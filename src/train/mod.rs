@@ -153,11 +153,7 @@ fn check_targets(job: &Job<'_>) -> Result<()> {
 
 /// Devices of a server, as its entry says; eight, or all of them, where it does not.
 fn devices_per_node(hardware: &Hardware) -> u64 {
-    let own = hardware
-        .devices
-        .first()
-        .and_then(|device| device.gpu.as_ref()?.gpus_per_node);
-    own.map_or(8, u64::from)
+    hardware.per_node().unwrap_or(8)
 }
 
 /// How to train a model on the hardware.

@@ -78,29 +78,29 @@ impl LayerWeights {
                 return;
             }
             // The processor maps the file as it is; a GPU's memory rounds every tensor up.
-            let held = |backend: Backend| match backend {
-                Backend::Cpu => run.each(),
+            let mapped = run.each();
+            let each = match backend {
+                Backend::Cpu => mapped,
                 Backend::Cuda => {
                     let block = (run.block.elements(), run.block.block_bytes());
-                    backend.tensor_bytes(run.each(), run.tensor.columns, block)
+                    backend.tensor_bytes(mapped, run.tensor.columns, block)
                 }
             };
             if run.tensor.category == Category::Embedding {
-                found.embedding += held(Backend::Cpu);
+                found.embedding += mapped;
                 if shape.tied_embeddings {
-                    found.output += held(backend);
+                    found.output += each;
                 }
                 return;
             }
             if REPACKED.contains(&run.block) {
                 found.repacked += run.bytes();
             }
-            let each = held(backend);
             if run.tensor.in_layer {
                 found.runs.push(Held {
                     layers: run.layers.clone(),
                     each,
-                    mapped: held(Backend::Cpu),
+                    mapped,
                     experts: is_expert(run.tensor, shape),
                 });
             } else {

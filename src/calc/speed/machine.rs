@@ -186,7 +186,7 @@ impl<'a> Machine<'a> {
             peak16: peak(Kernel::Fp16),
             link: slowest_link(&gpus),
             far_link: hardware.network.map(float),
-            per_node: first.gpu.and_then(|gpu| gpu.gpus_per_node).map(u64::from),
+            per_node: hardware.per_node(),
             usable: hardware
                 .smallest()
                 .and_then(|device| device.usable)

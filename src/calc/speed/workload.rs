@@ -140,7 +140,8 @@ pub struct Speed {
 
 impl Speed {
     /// No figure, and why.
-    pub(super) fn unknown(basis: Basis, reason: String) -> Self {
+    #[must_use]
+    pub fn unknown(basis: Basis, reason: String) -> Self {
         Self {
             time_to_first_token: None,
             time_per_output_token: None,
