@@ -1,6 +1,7 @@
 //! Which splits an engine starts with, and why it refuses the others.
 
 use super::checkpoint::block;
+use super::hardware::Hardware;
 use super::load::{Load, Split};
 use super::sharding::{Division, division};
 use super::tensors::{Role, Section, Tensor, tensors};
@@ -62,10 +63,8 @@ pub fn startable(load: &Load<'_>) -> Split {
     }
     let node = load
         .hardware
-        .and_then(|hardware| hardware.devices.first())
-        .and_then(|device| device.gpu.as_ref())
-        .and_then(|gpu| gpu.gpus_per_node)
-        .map_or(u64::MAX, u64::from);
+        .and_then(Hardware::per_node)
+        .unwrap_or(u64::MAX);
     divisors(given.tensor)
         .into_iter()
         .rev()

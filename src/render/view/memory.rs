@@ -115,13 +115,19 @@ fn facts(answer: &Answer<'_>) -> Vec<String> {
             String::new()
         };
         facts.push(format!(
-            "largest context {} tokens{beyond} at {} sequences; at most {} sequences of {} tokens",
+            "largest context {} tokens{beyond} at {}; at most {} of {} tokens",
             capacity.largest_context,
-            answer.request.sequences,
-            capacity.sequences,
+            sequences(answer.request.sequences),
+            sequences(capacity.sequences),
             answer.request.context
         ));
     }
     facts.push(format!("how it is known: {}", estimate.memory.basis.word()));
     facts
+}
+
+/// `1 sequence`, `2 sequences`.
+fn sequences(number: u64) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} sequence{plural}")
 }
