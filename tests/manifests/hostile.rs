@@ -99,20 +99,34 @@ proptest! {
 
     #[test]
     fn hostile_names_stay_one_string(hostile in hostile()) {
-        let doubled = hostile.replace('$', "$$");
         // As the model and as the served name of each container, with Kubernetes' variables switched off.
         for (gpu, uses) in [("8xh200", 2), ("16xh100", 3)] {
-            let plan = called("v3", gpu, &hostile);
-            let documents = survives(&plan.written(Target::Kubernetes).expect("objects"));
-            let found: usize = documents.iter().map(|document| times(document, &doubled)).sum();
-            prop_assert_eq!(found, uses);
+            prop_assert_eq!(uses_of(&hostile, ("v3", gpu), Target::Kubernetes), uses);
         }
-        let plan = called("33b", "2xh100", &hostile);
         for target in [Target::DockerCompose, Target::HelmValues] {
-            let file = survives(&plan.written(target).expect("a file"));
-            prop_assert_eq!(times(&file[0], &doubled), 2);
+            prop_assert_eq!(uses_of(&hostile, ("33b", "2xh100"), target), 2);
         }
     }
+}
+
+/// How often a file says `hostile` because a model is called so: not counting what says the same whatever the
+/// model is called, such as a number of devices.
+fn uses_of(hostile: &str, (model, gpu): (&str, &str), target: Target) -> usize {
+    let wanted = hostile.replace('$', "$$");
+    let said = |name: &str| -> usize {
+        let documents = survives(&called(model, gpu, name).written(target).expect("a file"));
+        documents
+            .iter()
+            .map(|document| times(document, &wanted))
+            .sum()
+    };
+    said(hostile) - said("harmless-name")
+}
+
+/// A served name that is also the number of devices is counted once a use.
+#[test]
+fn a_name_that_is_said_elsewhere_too_is_told_apart() {
+    assert_eq!(uses_of("8", ("v3", "8xh200"), Target::Kubernetes), 2);
 }
 
 /// Comments hold the question; none of its line breaks ends one.
