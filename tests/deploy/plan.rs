@@ -2,7 +2,7 @@
 
 use dsk::catalog::Catalog;
 use dsk::deploy::Target;
-use dsk::request::SplitAsked;
+use dsk::request::{Request, SplitAsked};
 
 use super::question::{Wish, command, value};
 
@@ -10,13 +10,13 @@ fn number(words: &[String], flag: &str) -> u64 {
     value(words, flag).map_or(1, |text| text.parse().expect("a number"))
 }
 
-#[test]
-fn vllm_writes_the_plan() {
+/// V3 on 8 H200 by tensor and data parallelism, its experts over all of them: the plan and the command.
+fn v3(target: Target, (tensor, data): (u64, u64)) -> (Request, Vec<String>) {
     let catalog = Catalog::load(&[]).expect("the catalog");
-    let mut wish = Wish::of(Target::Vllm, "8xh200");
+    let mut wish = Wish::of(target, "8xh200");
     wish.split = SplitAsked {
-        tensor: Some(4),
-        data: Some(2),
+        tensor: Some(tensor),
+        data: Some(data),
         expert: Some(8),
         pipeline: Some(1),
     };
@@ -25,6 +25,12 @@ fn vllm_writes_the_plan() {
         .request(&catalog, catalog.model("v3").expect("V3"))
         .expect("a plan");
     let words = command(&wish.deploy(&request).expect("a script").files[0].text, 0);
+    (request, words)
+}
+
+#[test]
+fn vllm_writes_the_plan() {
+    let (request, words) = v3(Target::Vllm, (4, 2));
     let replicas = number(&words, "--data-parallel-size");
     let devices = number(&words, "--tensor-parallel-size")
         * number(&words, "--pipeline-parallel-size")
@@ -94,19 +100,7 @@ fn a_planned_cache_is_not_left_to_the_engine() {
 /// With shared experts SGLang's tensor size counts every device of a stage.
 #[test]
 fn sglang_writes_the_plan() {
-    let catalog = Catalog::load(&[]).expect("the catalog");
-    let mut wish = Wish::of(Target::Sglang, "8xh200");
-    wish.split = SplitAsked {
-        tensor: Some(1),
-        data: Some(8),
-        expert: Some(8),
-        pipeline: Some(1),
-    };
-    (wish.context, wish.sequences, wish.kv) = (32_768, 64, Some("fp8"));
-    let request = wish
-        .request(&catalog, catalog.model("v3").expect("V3"))
-        .expect("a plan");
-    let words = command(&wish.deploy(&request).expect("a script").files[0].text, 0);
+    let (request, words) = v3(Target::Sglang, (1, 8));
     assert_eq!(number(&words, "--tp-size"), request.split.devices());
     assert_eq!(number(&words, "--dp-size"), request.split.data);
     assert_eq!(number(&words, "--ep-size"), request.split.expert);
