@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::memory::{MemoryPart, ModelPart, RequestPart};
+use super::memory::{MemoryPart, ModelPart};
 use super::recommend::HardwarePart;
-use super::speed::{SpeedPart, TrafficPart};
+use super::speed::{QuestionPart, SpeedPart};
 use crate::calc::load::Split;
 use crate::error::Result;
 use crate::plan::{Answer, Cost, Figures, Held, Place, Placement, Plan, Rejected, Wish};
@@ -32,9 +32,7 @@ pub(super) struct Document<'a> {
 #[derive(Serialize, JsonSchema)]
 struct AskedPart<'a> {
     #[serde(flatten)]
-    load: RequestPart<'a>,
-    #[serde(flatten)]
-    traffic: TrafficPart,
+    question: QuestionPart<'a>,
     network_bytes_per_second: Option<u64>,
 }
 
@@ -144,8 +142,7 @@ pub fn plan(
         schema: SCHEMA,
         model: ModelPart::of(&request.model),
         request: AskedPart {
-            load: RequestPart::of(request),
-            traffic: TrafficPart::of(&wish.traffic),
+            question: QuestionPart::of(request, &wish.traffic),
             network_bytes_per_second: request.hardware.as_ref().and_then(|found| found.network),
         },
         hardware: HardwarePart::of(hardware),

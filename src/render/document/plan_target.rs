@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::memory::{ModelPart, RequestPart};
+use super::memory::ModelPart;
 use super::plan::PlanPart;
-use super::speed::TrafficPart;
+use super::speed::QuestionPart;
 use crate::error::Result;
 use crate::plan::Wish;
 use crate::plan::target::{Offer, Offers, Target, Unfit};
@@ -29,9 +29,7 @@ pub(super) struct Document<'a> {
 #[derive(Serialize, JsonSchema)]
 struct AskedPart<'a> {
     #[serde(flatten)]
-    load: RequestPart<'a>,
-    #[serde(flatten)]
-    traffic: TrafficPart,
+    question: QuestionPart<'a>,
     max_time_to_first_token_seconds: Option<f64>,
     max_time_per_output_token_seconds: Option<f64>,
 }
@@ -69,8 +67,7 @@ pub fn plan_target(
         schema: SCHEMA,
         model: ModelPart::of(&request.model),
         request: AskedPart {
-            load: RequestPart::of(request),
-            traffic: TrafficPart::of(&wish.traffic),
+            question: QuestionPart::of(request, &wish.traffic),
             max_time_to_first_token_seconds: target.demands.first_token,
             max_time_per_output_token_seconds: target.demands.output_token,
         },

@@ -18,7 +18,7 @@ pub(super) struct Document<'a> {
     #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     model: ModelPart<'a>,
-    request: AskedPart<'a>,
+    request: QuestionPart<'a>,
     tier: Option<TierPart>,
     #[serde(flatten)]
     asked: FiguresPart,
@@ -29,8 +29,9 @@ pub(super) struct Document<'a> {
     notes: &'a [String],
 }
 
+/// A question about one model and what it is to answer, in any document.
 #[derive(Serialize, JsonSchema)]
-struct AskedPart<'a> {
+pub(super) struct QuestionPart<'a> {
     #[serde(flatten)]
     load: RequestPart<'a>,
     #[serde(flatten)]
@@ -98,10 +99,7 @@ pub fn speed(answer: &Answer, request: &Request, traffic: &Traffic) -> Result<Va
     super::value(&Document {
         schema: SCHEMA,
         model: ModelPart::of(&request.model),
-        request: AskedPart {
-            load: RequestPart::of(request),
-            traffic: TrafficPart::of(traffic),
-        },
+        request: QuestionPart::of(request, traffic),
         tier: answer
             .tier
             .as_ref()
@@ -113,6 +111,15 @@ pub fn speed(answer: &Answer, request: &Request, traffic: &Traffic) -> Result<Va
         short_by_bytes: answer.estimate.fits.map(|_| answer.estimate.short_by.0),
         notes: &answer.notes,
     })
+}
+
+impl<'a> QuestionPart<'a> {
+    pub(super) fn of(request: &'a Request, traffic: &Traffic) -> Self {
+        Self {
+            load: RequestPart::of(request),
+            traffic: TrafficPart::of(traffic),
+        }
+    }
 }
 
 impl TrafficPart {
