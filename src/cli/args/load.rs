@@ -3,6 +3,7 @@
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::cli::quantity::{gigabits, gigabytes, positive, share, tokens};
+use crate::request::SplitAsked;
 
 /// A model as it would be run.
 #[derive(Debug, Args)]
@@ -175,6 +176,18 @@ pub(in crate::cli) struct Split {
     /// Expert parallelism
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(in crate::cli) ep: Option<u64>,
+}
+
+impl Split {
+    /// As the library asks it.
+    pub(in crate::cli) fn asked(&self) -> SplitAsked {
+        SplitAsked {
+            tensor: self.tp,
+            pipeline: self.pp,
+            data: self.dp,
+            expert: self.ep,
+        }
+    }
 }
 
 /// The model as nobody made it.

@@ -18,7 +18,7 @@ use crate::check::CheckDemands;
 use crate::deploy::{Launch, Verification, verify};
 use crate::render::document::Answer;
 use crate::render::{Reply, document, view};
-use crate::request::{Asked, HardwareAsked, Request, SplitAsked};
+use crate::request::{Asked, HardwareAsked, Request};
 use crate::units::Tokens;
 
 /// What a model takes.
@@ -124,12 +124,7 @@ pub(super) fn asked(args: &args::Load, context: Option<Tokens>) -> Asked {
         context: args.sequence.context.or(context.map(|tokens| tokens.0)),
         sequences: args.sequence.sequences,
         engine: args.engine.engine.clone(),
-        split: SplitAsked {
-            tensor: args.split.tp,
-            pipeline: args.split.pp,
-            data: args.split.dp,
-            expert: args.split.ep,
-        },
+        split: args.split.asked(),
         options: Options {
             utilization: args.engine.utilization,
             batched_tokens: args.engine.batched_tokens,

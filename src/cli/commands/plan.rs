@@ -10,7 +10,7 @@ use crate::deploy::{Launch, command};
 use crate::plan::target::{Target, search};
 use crate::plan::{Plan, Wish};
 use crate::render::{Reply, document, view};
-use crate::request::{Request, SpeedDemands, SplitAsked, Traffic};
+use crate::request::{Request, SpeedDemands, Traffic};
 use crate::units::{Tokens, index};
 
 /// How to lay a model over devices.
@@ -112,16 +112,10 @@ fn question(session: &Session<'_>, args: &args::Plan) -> Result<(Request, Wish)>
 }
 
 fn wish(args: &args::Plan, traffic: Traffic) -> Wish {
-    let split = &args.load.split;
     Wish {
         goal: args.goal.into(),
         traffic,
-        split: SplitAsked {
-            tensor: split.tp,
-            pipeline: split.pp,
-            data: split.dp,
-            expert: split.ep,
-        },
+        split: args.load.split.asked(),
         any_format: args.load.precision.name().is_none(),
     }
 }
