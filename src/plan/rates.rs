@@ -2,10 +2,10 @@
 
 use super::Figures;
 use crate::calc::load::Split;
-use crate::calc::speed::{Prepared, Range, Speed, calibrations};
+use crate::calc::speed::{Prepared, Range, Speed, calibrations, prepared};
 use crate::catalog::shape::{FeedForward, Shape};
 use crate::request::{Request, Traffic};
-use crate::units::{count, float};
+use crate::units::float;
 
 /// The speed model of one question, prepared for its splits.
 pub(super) struct Rates<'a>(Result<Prepared<'a>, String>);
@@ -13,7 +13,8 @@ pub(super) struct Rates<'a>(Result<Prepared<'a>, String>);
 impl<'a> Rates<'a> {
     /// Prepares `request`.
     pub(super) fn of(request: &'a Request) -> Self {
-        Self(prepared(request))
+        let load = request.load();
+        Self(prepared(&load, calibrations(&load)))
     }
 
     /// One sequence on each of `replicas`, all prompts at once.
@@ -38,7 +39,8 @@ impl<'a> Rates<'a> {
         let basis = request.model.basis;
         if request.options.host_experts > 0 {
             let workload = traffic.workload(sequences);
-            return match prepared(request) {
+            let load = request.load();
+            return match prepared(&load, calibrations(&load)) {
                 Ok(own) => own.speed((request.split, request.split.devices()), &workload),
                 Err(reason) => Speed::unknown(basis, reason),
             };
@@ -60,15 +62,6 @@ impl<'a> Rates<'a> {
             Err(reason) => Speed::unknown(basis, reason.clone()),
         }
     }
-}
-
-/// The speed model of `request`, scaled by what was measured of its engine.
-fn prepared(request: &Request) -> Result<Prepared<'_>, String> {
-    let load = request.load();
-    let devices = load
-        .hardware
-        .map_or(0, |hardware| count(hardware.devices.len()));
-    Ok(Prepared::of(&load)?.calibrated((&load, devices), calibrations(&load)))
 }
 
 /// One of the servers that a split makes, its share of the sequences, and how many servers there are.

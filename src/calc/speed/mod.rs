@@ -6,6 +6,7 @@
 mod cache;
 mod decode;
 mod factors;
+mod host;
 mod machine;
 mod places;
 mod prefill;
@@ -39,14 +40,21 @@ pub fn calibrations<'a>(load: &Load<'a>) -> &'a [Calibration] {
 /// The same, scaled by the most particular of `calibrations` that fits.
 #[must_use]
 pub fn calibrated(load: &Load<'_>, workload: &Workload, calibrations: &[Calibration]) -> Speed {
-    let devices = load
-        .hardware
-        .map_or(0, |hardware| count(hardware.devices.len()));
-    match Prepared::of(load) {
-        Ok(prepared) => {
-            let prepared = prepared.calibrated((load, devices), calibrations);
-            prepared.speed((load.split, devices), workload)
-        }
+    match prepared(load, calibrations) {
+        Ok(prepared) => prepared.speed((load.split, devices(load)), workload),
         Err(reason) => Speed::unknown(load.model.basis, reason),
     }
+}
+
+/// The question of `load`, scaled by the most particular of `calibrations` that fits.
+///
+/// # Errors
+/// When the speed of such a question cannot be said: the reason.
+pub fn prepared<'a>(load: &Load<'a>, calibrations: &[Calibration]) -> Result<Prepared<'a>, String> {
+    Ok(Prepared::of(load)?.calibrated((load, devices(load)), calibrations))
+}
+
+fn devices(load: &Load<'_>) -> u64 {
+    load.hardware
+        .map_or(0, |hardware| count(hardware.devices.len()))
 }

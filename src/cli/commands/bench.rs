@@ -84,6 +84,7 @@ mod live {
     use crate::bench::level::Targets;
     use crate::bench::run::{Compared, Run};
     use crate::bench::wire::Endpoint;
+    use crate::calc::speed::calibrations;
     use crate::render::document::BenchAnswer;
     use crate::render::{Reply, document, view};
     use crate::request::Request;
@@ -100,7 +101,7 @@ mod live {
         let measured = bench::run(&plan)?;
         let mut notes = request.notes.clone();
         notes.extend(measured.notes.iter().cloned());
-        let run = held_against(session, (request, &plan), measured)?;
+        let run = held_against((request, &plan), measured);
         let saved = args
             .server
             .save
@@ -165,13 +166,9 @@ mod live {
         })
     }
 
-    fn held_against(
-        session: &Session<'_>,
-        (request, plan): (&Request, &Plan),
-        measured: Measured,
-    ) -> Result<Run> {
+    fn held_against((request, plan): (&Request, &Plan), measured: Measured) -> Run {
         let load = request.load();
-        let calibrations = session.catalog.calibrations()?;
+        let calibrations = calibrations(&load);
         let tokens = (plan.input_tokens, plan.output_tokens);
         let levels = measured
             .levels
@@ -181,7 +178,7 @@ mod live {
                 level,
             })
             .collect();
-        Ok(Run {
+        Run {
             url: plan.target.base.clone(),
             ask: measured.probed.ask,
             input_tokens: plan.input_tokens,
@@ -191,6 +188,6 @@ mod live {
             targets: plan.targets,
             levels,
             interrupted: measured.interrupted,
-        })
+        }
     }
 }
