@@ -94,10 +94,14 @@ impl<'a> Wish<'a> {
 /// The words of the engine's command in a script, in the arm of node `rank` where there are nodes.
 pub(crate) fn command(script: &str, rank: u64) -> Vec<String> {
     let arm = format!("\n{rank})\n");
-    let rest = script.split_once(&arm).map_or(script, |(_, rest)| rest);
-    let (_, rest) = rest.split_once("exec ").expect("a command");
-    let end = rest.find("\n;;").or(rest.find("\n\n#")).expect("its end");
-    let words = shlex::split(&rest[..end]).expect("words");
+    // Hostile words may hold what looks like an end, so the last is the end where there is but one command.
+    let (rest, end) = match script.split_once(&arm) {
+        Some((_, rest)) => (rest, rest.find("\n;;")),
+        None => (script, script.rfind("\n\n# To check it:\n")),
+    };
+    let end = end.expect("its end");
+    let start = rest.find("exec ").expect("a command") + "exec ".len();
+    let words = shlex::split(&rest[start..end]).expect("words");
     // This reader makes an empty word of a line that goes on; a shell makes none.
     words.into_iter().filter(|word| !word.is_empty()).collect()
 }
