@@ -631,13 +631,15 @@ fn a_calibration_scales_what_it_was_measured_on() {
         model: Some("deepseek-coder-6.7b".to_owned()),
         format: None,
         devices: None,
-        output_token_scale: 2.0,
-        first_token_scale: 0.5,
+        ram_bandwidth_bytes_per_second: None,
+        output_token_scale: Some(2.0),
+        first_token_scale: Some(0.5),
         output_token_range: None,
         first_token_range: None,
-        rows: 3,
-        date: "2026-11-24".to_owned(),
+        rows: Some(3),
+        date: Some("2026-11-24".to_owned()),
         source: "a test".to_owned(),
+        levels: Vec::new(),
     };
     let plain = speed(&load, &row.workload);
     let scaled = calibrated(&load, &row.workload, std::slice::from_ref(&here));

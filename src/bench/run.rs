@@ -26,6 +26,8 @@ pub struct Run {
     pub levels: Vec<Compared>,
     /// Whether it was stopped.
     pub interrupted: bool,
+    /// Why levels were cut short or left out, in sentences: the server answered no more.
+    pub given_up: Vec<String>,
 }
 
 /// A level beside its prediction.

@@ -1,5 +1,6 @@
 //! Holds the entries of a catalog against each other.
 
+use super::calibration::ANY_PROCESSOR;
 use super::entry::{Entry, located, normalized};
 use super::find::{find, nearest};
 use super::{Catalog, Shape};
@@ -81,7 +82,9 @@ impl Catalog {
     fn check_calibrations(&self) -> Result<()> {
         for calibration in self.calibrations()? {
             self.must_exist(calibration, "engine", self.engines()?, &calibration.engine)?;
-            self.must_exist(calibration, "gpu", self.gpus()?, &calibration.gpu)?;
+            if calibration.gpu != ANY_PROCESSOR {
+                self.must_exist(calibration, "gpu", self.gpus()?, &calibration.gpu)?;
+            }
             if let Some(format) = &calibration.format {
                 self.must_exist(calibration, "format", self.formats()?, format)?;
             }

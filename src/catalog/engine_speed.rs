@@ -57,9 +57,9 @@ pub struct EngineSpeed {
     /// Devices that are slower than their peaks let expect.
     #[serde(default)]
     pub slower: Vec<Slower>,
-    /// What host memory reaches; none where it was not measured.
+    /// What host memory reaches; empty where it was not measured.
     #[serde(default)]
-    pub host: Option<HostMemory>,
+    pub host: Vec<HostMemory>,
     /// What drafting with the model's own draft layers brings; none where it was not measured.
     #[serde(default)]
     pub speculative: Option<Speculative>,
@@ -68,6 +68,14 @@ pub struct EngineSpeed {
     pub queue: Option<Queue>,
     /// How far measurements lie from the model.
     pub ranges: Ranges,
+}
+
+impl EngineSpeed {
+    /// What host memory reaches with models of `class`; none where it was not measured.
+    #[must_use]
+    pub fn host(&self, class: ModelClass) -> Option<&HostMemory> {
+        self.host.iter().find(|host| host.class == class)
+    }
 }
 
 /// Devices, models and kernels that constants were measured on; what is not named holds for all.
@@ -120,6 +128,8 @@ pub struct Slower {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostMemory {
+    /// The class of model.
+    pub class: ModelClass,
     /// The share of its bandwidth, 0 to 1.
     pub share: f64,
     /// Measured over modelled times, from the shortest to the longest.

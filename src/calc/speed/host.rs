@@ -1,5 +1,6 @@
 //! What of a model lies in the host's memory.
 
+use super::machine::class;
 use crate::calc::load::Load;
 use crate::catalog::engine_speed::EngineSpeed;
 use crate::catalog::shape::FeedForward;
@@ -36,7 +37,7 @@ impl Host {
         };
         let bandwidth = cpu.or_else(|| load.hardware.and_then(|hardware| hardware.host_bandwidth));
         let rate = bandwidth
-            .zip(speed.host.as_ref())
+            .zip(speed.host(class(load)))
             .map(|(bandwidth, host)| float(bandwidth) * host.share);
         let unknown = "whose bandwidth is not known: say it (--ram-bandwidth)";
         if held < layers && rate.is_none() {

@@ -4,6 +4,7 @@ use super::factors::{Key, find, measured};
 use super::host::Host;
 use crate::calc::hardware::Device;
 use crate::calc::load::Load;
+use crate::catalog::calibration::ANY_PROCESSOR;
 use crate::catalog::engine_speed::{EngineSpeed, Factor, Kernel, ModelClass};
 use crate::catalog::format::{Arithmetic, Format, Storage};
 use crate::catalog::gpu::{GpuKind, Link, Peak};
@@ -110,7 +111,9 @@ impl Constants {
 
 impl<'a> Machine<'a> {
     /// The machine of a question, or why its speed cannot be said.
-    pub(super) fn of(load: &Load<'a>) -> Result<Self, String> {
+    ///
+    /// `ram`: bytes per second of a processor's memory, instead of what the question says.
+    pub(super) fn of(load: &Load<'a>, ram: Option<u64>) -> Result<Self, String> {
         let engine = load.engine.ok_or("speed needs an engine (--engine)")?;
         let constants = engine
             .speed
@@ -120,7 +123,7 @@ impl<'a> Machine<'a> {
         let gpus = hardware
             .devices
             .iter()
-            .map(|device| known(device, hardware.host_bandwidth, (constants, &engine.name)))
+            .map(|device| known(device, ram.or(hardware.host_bandwidth), (constants, load)))
             .collect::<Result<Vec<Known<'_>>, String>>()?;
         // All wait for the slowest device: its constants hold, in whichever order they are named.
         let first = *gpus
@@ -182,9 +185,6 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// The id and the architecture of a processor that is known only by its memory's bandwidth.
-const ANY_PROCESSOR: &str = "cpu";
-
 /// A device whose memory's bandwidth is known.
 #[derive(Debug, Clone, Copy)]
 struct Known<'d> {
@@ -212,7 +212,7 @@ impl<'d> Known<'d> {
 fn known<'d>(
     device: &'d Device,
     said: Option<u64>,
-    (constants, engine): (&EngineSpeed, &str),
+    (constants, load): (&EngineSpeed, &Load<'_>),
 ) -> Result<Known<'d>, String> {
     let said = said.filter(|_| device.kind == GpuKind::Cpu);
     let name = device.name.as_str();
@@ -220,6 +220,24 @@ fn known<'d>(
         .gpu
         .as_ref()
         .map(|gpu| gpu.memory.bandwidth_bytes_per_second);
+    let is_known = match (device.kind, &device.gpu) {
+        (GpuKind::Cpu, _) => constants.host(class(load)).is_some(),
+        (_, Some(gpu)) => {
+            constants.vendors.contains(&gpu.vendor)
+                || constants
+                    .slower
+                    .iter()
+                    .any(|slower| slower.on.contains(&gpu.architecture))
+        }
+        // What is missing of a device without an entry is said below.
+        (_, None) => true,
+    };
+    if !is_known {
+        return Err(format!(
+            "no speed of {} was measured on a device like {name}",
+            load.engine.map_or("it", |engine| engine.name.as_str())
+        ));
+    }
     let Some(bandwidth) = said.or(listed) else {
         return Err(if device.kind == GpuKind::Cpu {
             format!(
@@ -229,22 +247,6 @@ fn known<'d>(
             format!("{name} has no sourced bandwidth and peak; name a device")
         });
     };
-    let is_known = match (device.kind, &device.gpu) {
-        (GpuKind::Cpu, _) => constants.host.is_some(),
-        (_, Some(gpu)) => {
-            constants.vendors.contains(&gpu.vendor)
-                || constants
-                    .slower
-                    .iter()
-                    .any(|slower| slower.on.contains(&gpu.architecture))
-        }
-        (_, None) => false,
-    };
-    if !is_known {
-        return Err(format!(
-            "no speed of {engine} was measured on a device like {name}"
-        ));
-    }
     Ok(Known {
         gpu: device.gpu.as_ref(),
         name,
@@ -252,7 +254,7 @@ fn known<'d>(
     })
 }
 
-fn class(load: &Load<'_>) -> ModelClass {
+pub(super) fn class(load: &Load<'_>) -> ModelClass {
     match load.model.shape.feed_forward {
         FeedForward::Dense { .. } => ModelClass::Dense,
         FeedForward::Experts { .. } => ModelClass::Experts,

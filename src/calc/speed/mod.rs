@@ -11,12 +11,14 @@ mod machine;
 mod places;
 mod prefill;
 mod prepared;
+mod scale;
 mod served;
 mod volume;
 mod workload;
 
 use super::load::Load;
 use crate::catalog::Calibration;
+use crate::catalog::calibration::{ANY_PROCESSOR, Place, closest};
 use crate::units::count;
 
 pub use places::Unknown;
@@ -51,7 +53,26 @@ pub fn calibrated(load: &Load<'_>, workload: &Workload, calibrations: &[Calibrat
 /// # Errors
 /// When the speed of such a question cannot be said: the reason.
 pub fn prepared<'a>(load: &Load<'a>, calibrations: &[Calibration]) -> Result<Prepared<'a>, String> {
-    Ok(Prepared::of(load)?.calibrated((load, devices(load)), calibrations))
+    let devices = devices(load);
+    let ram = calibrated_bandwidth(load, (devices, calibrations));
+    Ok(Prepared::with_bandwidth(load, ram)?.calibrated((load, devices), calibrations))
+}
+
+/// Bytes per second of a processor's memory that a calibration was made with: its scale holds for no other.
+fn calibrated_bandwidth(
+    load: &Load<'_>,
+    (devices, calibrations): (u64, &[Calibration]),
+) -> Option<u64> {
+    let hardware = load.hardware.filter(|hardware| hardware.is_cpu())?;
+    let listed = hardware.devices.first()?.gpu.as_ref();
+    let place = Place {
+        engine: &load.engine?.id,
+        gpu: listed.map_or(ANY_PROCESSOR, |gpu| &gpu.id),
+        model: &load.model.id,
+        format: &load.format.id,
+        devices,
+    };
+    closest(calibrations, place)?.ram_bandwidth_bytes_per_second
 }
 
 fn devices(load: &Load<'_>) -> u64 {

@@ -2,6 +2,7 @@
 
 use super::machine::{Constants, Machine};
 use super::places::{Places, Unknown};
+use super::scale::Scale;
 use super::volume::Volume;
 use super::workload::{Range, Speed, Times, View, Workload};
 use super::{decode, prefill, served};
@@ -10,16 +11,6 @@ use crate::catalog::calibration::{Place, closest};
 use crate::catalog::engine_speed::{EngineSpeed, Kernel, ModelClass, Spread};
 use crate::catalog::{Basis, Calibration};
 use crate::units::float;
-
-/// How far repeats of one measurement lie apart, 10th to 90th percentile.
-///
-/// Source: repeats among the published closed loops differ by 5 to 9% (output token) and 11 to 22% (first
-/// token) at the 90th percentile; the wider of each.
-const REPEATS: Spread = Spread {
-    first_token: [0.82, 1.22],
-    output_token: [0.92, 1.09],
-    throughput: [0.92, 1.09],
-};
 
 /// Why a prompt has no time.
 const HOST_PROMPTS: &str = "prompts that are computed from host memory were not measured";
@@ -37,22 +28,18 @@ pub struct Prepared<'a> {
     notes: Vec<String>,
 }
 
-/// What measurements on this machine say of the figures.
-#[derive(Debug, Clone, Copy)]
-struct Scale {
-    first_token: f64,
-    output_token: f64,
-    /// Measured over scaled; none where another model was measured, which leaves the engine's own range.
-    spread: Option<Spread>,
-}
-
 impl<'a> Prepared<'a> {
     /// Prepares the question of `load`; its split, context and number of sequences do not matter.
     ///
     /// # Errors
     /// When the speed of such a question cannot be said: the reason.
     pub fn of(load: &Load<'a>) -> Result<Self, String> {
-        let machine = Machine::of(load)?;
+        Self::with_bandwidth(load, None)
+    }
+
+    /// The same with bytes per second of a processor's memory that count instead of what the question says.
+    pub(super) fn with_bandwidth(load: &Load<'a>, ram: Option<u64>) -> Result<Self, String> {
+        let machine = Machine::of(load, ram)?;
         let constants = machine.constants;
         let mut notes = Vec::new();
         if machine.unseen {
@@ -115,13 +102,11 @@ impl<'a> Prepared<'a> {
             devices,
         };
         if let Some(calibration) = closest(calibrations, place) {
-            self.scale = Some(Scale::of(calibration));
+            let scale = Scale::of(calibration, (&load.model.id, &load.format.id));
             self.basis = load.model.basis.and(Basis::Measured);
-            self.source = format!(
-                "scaled by `{}`: {} measurements of {}, {}",
-                calibration.id, calibration.rows, calibration.date, calibration.source
-            );
+            self.source.clone_from(&scale.source);
             self.notes = vec![self.source.clone()];
+            self.scale = Some(scale);
         }
         self
     }
@@ -142,7 +127,10 @@ impl<'a> Prepared<'a> {
             workload,
         };
         let times = run.times()?;
-        Ok(self.scale.map_or(times, |scale| scale.on(times, workload)))
+        Ok(match &self.scale {
+            Some(scale) => scale.on(times, workload),
+            None => times,
+        })
     }
 
     /// The same with ranges and notes; no figures and the reason where there are none.
@@ -160,6 +148,10 @@ impl<'a> Prepared<'a> {
             notes.push(HOST_PROMPTS.to_owned());
         }
         let mut basis = self.basis;
+        for figure in self.scale.iter().flat_map(|scale| scale.unmeasured(&times)) {
+            basis = basis.and(Basis::Modelled);
+            notes.push(format!("the {figure} was not measured: it is modelled"));
+        }
         if self.is_reckoned(workload) {
             basis = basis.and(Basis::Assumed);
             notes.push(format!(
@@ -197,20 +189,32 @@ impl<'a> Prepared<'a> {
     fn is_reckoned(&self, workload: &Workload) -> bool {
         match workload.view {
             View::Static => false,
-            View::Served { .. } => self.machine.constants.queue.is_none(),
+            View::Served { .. } => {
+                let is_measured = self
+                    .scale
+                    .as_ref()
+                    .is_some_and(|scale| scale.covers(workload));
+                self.machine.constants.queue.is_none() && !is_measured
+            }
         }
     }
 
     fn spread(&self, split: Split, workload: &Workload) -> Spread {
+        let modelled = self.modelled_spread(split, workload);
+        match &self.scale {
+            Some(scale) => scale.spread(workload, modelled),
+            None => modelled,
+        }
+    }
+
+    /// The range of the engine's constants.
+    fn modelled_spread(&self, split: Split, workload: &Workload) -> Spread {
         let (constants, host) = (self.machine.constants, self.machine.host);
         let ranges = &constants.ranges;
         let seen = match workload.view {
             View::Static => ranges.lone,
             View::Served { .. } => ranges.served.unwrap_or(ranges.unseen),
         };
-        if let Some(spread) = self.scale.and_then(|scale| scale.spread) {
-            return spread;
-        }
         let unseen = self.scale.is_none() && self.machine.unseen
             || self.is_reckoned(workload)
             || split.pipeline > 1
@@ -227,42 +231,11 @@ impl<'a> Prepared<'a> {
             spread = spread.over(measured.range);
         }
         if host.is_used()
-            && let Some(measured) = &constants.host
+            && let Some(measured) = constants.host(self.machine.key.class)
         {
             spread = spread.over(measured.range);
         }
         spread
-    }
-}
-
-impl Scale {
-    fn of(calibration: &Calibration) -> Self {
-        let output_token = calibration.output_token_range;
-        let turned = output_token.map(|[low, high]| [1.0 / high, 1.0 / low]);
-        let spread = Spread {
-            first_token: calibration.first_token_range.unwrap_or(REPEATS.first_token),
-            output_token: output_token.unwrap_or(REPEATS.output_token),
-            throughput: turned.unwrap_or(REPEATS.throughput),
-        };
-        Self {
-            first_token: calibration.first_token_scale,
-            output_token: calibration.output_token_scale,
-            spread: calibration.model.as_ref().map(|_| spread),
-        }
-    }
-
-    fn on(self, times: Times, workload: &Workload) -> Times {
-        let after = (float(workload.output) - 1.0).max(0.0);
-        let turn = |first: f64, token: f64| first + after * token;
-        let first_token = times.first_token * self.first_token;
-        let output_token = times.output_token * self.output_token;
-        let faster = turn(times.first_token, times.output_token) / turn(first_token, output_token);
-        Times {
-            first_token,
-            output_token,
-            throughput: times.throughput * faster,
-            bound: times.bound,
-        }
     }
 }
 

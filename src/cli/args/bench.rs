@@ -14,7 +14,7 @@ const MOST_CLIENTS: u64 = 4096;
 /// `bench`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  dsk bench 6.7b --engine vllm --gpu a100-80gb\n  dsk bench 6.7b --url http://localhost:8000/v1 --concurrency 1,8,32\n  dsk bench 6.7b --quant q8_0 --url http://localhost:8080 --gpu this --save my-catalog\n\nCtrl-C keeps what was measured until then and exits with 130."
+    after_help = "Examples:\n  dsk bench 6.7b --engine vllm --gpu a100-80gb\n  dsk bench 6.7b --url http://localhost:8000/v1 --concurrency 1,8,32\n  dsk bench 6.7b --quant q8_0 --url http://localhost:8080 --gpu this --save my-catalog\n\n--save adds to DIR/calibrations, one file for each engine, device, model and format; what was measured before stays, and of the same clients and lengths the newest run holds.\n\nCtrl-C keeps what was measured until then and exits with 130. A server that answers no more ends the run: what was measured is printed and saved, and the exit code is 1."
 )]
 pub(in crate::cli) struct Bench {
     #[command(flatten)]
@@ -80,7 +80,7 @@ pub(in crate::cli) struct BenchServer {
     /// How long one request may take
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m", requires = "url")]
     pub(in crate::cli) timeout: Duration,
-    /// Keep what was measured in a catalog folder; with --catalog, speeds then rest on it
+    /// Add what was measured to a catalog folder; with --catalog DIR, speeds then rest on it
     #[arg(long, value_name = "DIR", requires = "url")]
     pub(in crate::cli) save: Option<PathBuf>,
 }

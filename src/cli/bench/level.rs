@@ -24,12 +24,16 @@ use crate::units::count;
 const REQUESTS_PER_CLIENT: u64 = 10;
 /// How often the line of progress and Ctrl-C are looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a client rests after a failure, so that a dead server is not flooded.
+/// How long a client rests after a failure, so that a dead server is not flooded; twice as long after each further one.
 const REST: Duration = Duration::from_millis(50);
+/// How long that becomes.
+const LONG_REST: Duration = Duration::from_secs(1);
 /// The longest that a server may ask a client to rest.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// Failures without one answer after which a level is given up, at least.
+/// Failures with no answer between them after which a level is given up, at least.
 const PATIENCE: u64 = 10;
+/// For how many of them a request counts that was not answered in time.
+const TIMEOUT: u64 = 3;
 /// Bytes of a client's stack.
 const STACK: usize = 1 << 18;
 
@@ -60,9 +64,19 @@ struct Shared {
 
 type Outcome = Result<Sample, Failure>;
 
+/// What came of a level.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    pub(super) returned: Returned,
+    /// The last failure of those in a row after which it was given up.
+    pub(super) given_up: Option<Failure>,
+    /// What the user should know.
+    pub(super) notes: Vec<String>,
+}
+
 impl Run<'_> {
-    /// Warms up, then measures; what came back, and what the user should know.
-    pub(super) fn measure(&self) -> Result<(Returned, Vec<String>)> {
+    /// Warms up, then measures.
+    pub(super) fn measure(&self) -> Result<Ended> {
         let mut notes = Vec::new();
         let warmup = self.plan.warmup.unwrap_or(self.concurrency);
         if warmup > 0 {
@@ -74,7 +88,7 @@ impl Run<'_> {
             self.loops((Some(warmup), None, self.seed ^ (1 << 63)), progress)?;
         }
         if self.interrupt.came() {
-            return Ok((Returned::default(), notes));
+            return Ok(Ended::default());
         }
         let (requests, duration) = match (self.plan.requests, self.plan.duration) {
             (None, None) => (Some(self.concurrency * REQUESTS_PER_CLIENT), None),
@@ -85,21 +99,18 @@ impl Run<'_> {
             requests,
             duration,
         );
-        let (returned, gave_up) = self.loops((requests, duration, self.seed), progress)?;
-        if gave_up {
-            notes.push(format!(
-                "concurrency {}: given up after {} failures without one answer",
-                self.concurrency,
-                returned.failures.len()
-            ));
-        }
+        let (returned, given_up) = self.loops((requests, duration, self.seed), progress)?;
         if requests.is_some_and(|requests| requests < self.concurrency) {
             notes.push(format!(
                 "concurrency {}: fewer requests than clients, so some clients had nothing to do",
                 self.concurrency
             ));
         }
-        Ok((returned, notes))
+        Ok(Ended {
+            returned,
+            given_up,
+            notes,
+        })
     }
 
     /// Runs the clients until their requests or their time are used up.
@@ -107,7 +118,7 @@ impl Run<'_> {
         &self,
         (requests, duration, seed): (Option<u64>, Option<Duration>, u64),
         progress: Progress,
-    ) -> Result<(Returned, bool)> {
+    ) -> Result<(Returned, Option<Failure>)> {
         let began = self.client.clock.seconds();
         let shared = Arc::new(Shared {
             client: Arc::clone(&self.client),
@@ -138,22 +149,35 @@ impl Run<'_> {
         Ok(outcomes)
     }
 
-    /// Takes what comes back until all clients are done, the user stops them or nothing is ever answered.
+    /// Takes what comes back until all clients are done, the user stops them or nothing is answered any more.
     fn collect(
         &self,
         shared: &Shared,
         outcomes: &Receiver<Outcome>,
         (began, progress): (f64, &Progress),
-    ) -> (Returned, bool) {
+    ) -> (Returned, Option<Failure>) {
         let mut returned = Returned::default();
         let tokens_before = self.client.tokens.load(Ordering::Relaxed);
         let patience = PATIENCE.max(self.concurrency * 2);
-        let mut gave_up = false;
+        let mut row = 0;
+        let mut last = None;
+        let mut given_up = None;
         loop {
             match outcomes.recv_timeout(TICK) {
-                Ok(outcome) => returned.take(outcome),
+                Ok(outcome) => {
+                    row = in_a_row(row, &outcome);
+                    last = outcome.as_ref().err().cloned();
+                    if row >= patience {
+                        given_up.clone_from(&last);
+                    }
+                    returned.take(outcome);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => {
+                    // The server was there at the start: the level ended without it.
+                    given_up = last.filter(|failure| matches!(failure, Failure::Connect(_)));
+                    break;
+                }
             }
             let failed = count(returned.failures.len());
             let tokens = self.client.tokens.load(Ordering::Relaxed) - tokens_before;
@@ -162,8 +186,7 @@ impl Run<'_> {
                 tokens,
                 (self.client.clock.seconds() - began, failed),
             );
-            gave_up = returned.samples.is_empty() && failed >= patience;
-            if self.interrupt.came() || gave_up {
+            if self.interrupt.came() || given_up.is_some() {
                 shared.stop.store(true, Ordering::SeqCst);
                 break;
             }
@@ -175,16 +198,31 @@ impl Run<'_> {
             .begun
             .load(Ordering::SeqCst)
             .saturating_sub(returned.done());
-        (returned, gave_up)
+        (returned, given_up)
+    }
+}
+
+/// Failures in a row, after `row` of them and one more outcome.
+fn in_a_row(row: u64, outcome: &Outcome) -> u64 {
+    match outcome {
+        Ok(_) => 0,
+        Err(Failure::Timeout) => row + TIMEOUT,
+        Err(_) => row + 1,
     }
 }
 
 /// One client: asks, waits for the answer, asks again.
 fn client(shared: &Shared, outcomes: &Sender<Outcome>) {
+    let mut patience = REST;
     while let Some(body) = shared.next() {
         let path = shared.ask.endpoint.path();
         let answer = shared.client.stream(path, &body, shared.ask.output_tokens);
-        let rest = answer.as_ref().err().map(rest);
+        let rest = answer.as_ref().err().map(|refusal| rest(refusal, patience));
+        patience = if rest.is_some() {
+            (patience * 2).min(LONG_REST)
+        } else {
+            REST
+        };
         let outcome = answer.map_err(|refusal| refusal.failure);
         if outcomes.send(outcome).is_err() {
             return;
@@ -195,10 +233,11 @@ fn client(shared: &Shared, outcomes: &Sender<Outcome>) {
     }
 }
 
-fn rest(refusal: &Refusal) -> Duration {
+/// How long to leave the server alone: as long as it asks, else `usual`.
+fn rest(refusal: &Refusal, usual: Duration) -> Duration {
     refusal
         .retry_after
-        .unwrap_or(REST)
+        .unwrap_or(usual)
         .clamp(REST, LONGEST_REST)
 }
 

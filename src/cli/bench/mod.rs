@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 
+use crate::bench::failure::Failure;
 use crate::bench::level::{Level, Targets};
 use crate::bench::wire::Endpoint;
 use client::Client;
@@ -54,6 +55,8 @@ pub(super) struct Measured {
     pub(super) seed: u64,
     pub(super) levels: Vec<Level>,
     pub(super) interrupted: bool,
+    /// Why levels were cut short or left out, in sentences.
+    pub(super) given_up: Vec<String>,
     pub(super) notes: Vec<String>,
 }
 
@@ -83,6 +86,7 @@ pub(super) fn run(plan: &Plan) -> Result<Measured> {
         seed,
         levels: Vec::new(),
         interrupted: false,
+        given_up: Vec::new(),
     };
     let client = std::sync::Arc::new(client);
     for (position, concurrency) in (1..).zip(&plan.concurrencies) {
@@ -97,8 +101,9 @@ pub(super) fn run(plan: &Plan) -> Result<Measured> {
             seed: seed.wrapping_add(position),
             interrupt: &interrupt,
         };
-        let (returned, notes) = level.measure()?;
-        measured.notes.extend(notes);
+        let ended = level.measure()?;
+        let returned = ended.returned;
+        measured.notes.extend(ended.notes);
         if interrupt.came() && returned.done() + returned.unfinished == 0 {
             // Stopped before its first request: there is nothing to tell of it.
             break;
@@ -106,9 +111,33 @@ pub(super) fn run(plan: &Plan) -> Result<Measured> {
         measured
             .levels
             .push(Level::of(*concurrency, &returned, &plan.targets));
+        if let Some(failure) = ended.given_up {
+            measured.given_up.push(format!(
+                "concurrency {concurrency} was given up, {} requests answered and {} failed: {failure}",
+                returned.samples.len(),
+                returned.failures.len()
+            ));
+            if is_gone(&failure) {
+                break;
+            }
+        }
     }
     measured.interrupted = interrupt.came();
     Ok(measured)
+}
+
+/// Whether no other level can fare better than one that ended with `failure`.
+fn is_gone(failure: &Failure) -> bool {
+    match failure {
+        Failure::Connect(_) => true,
+        Failure::Timeout
+        | Failure::Status { .. }
+        | Failure::CutOff
+        | Failure::Reported(_)
+        | Failure::Malformed(_)
+        | Failure::NoToken
+        | Failure::Endless => false,
+    }
 }
 
 /// A seed that no earlier run had, so that no prompt waits in a server's cache.

@@ -1,35 +1,107 @@
 //! A run kept as a calibration.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use crate::bench::calibrate::calibration as made;
+use crate::bench::calibrate::{levels, place};
 use crate::bench::run::Run;
-use crate::catalog::Calibration;
-use crate::catalog::Entry;
+use crate::catalog::{Calibration, Entry, entry};
 use crate::request::Request;
 
-/// Writes the calibration into a folder for `--catalog`; what to tell the user.
-pub(in crate::cli) fn calibration(request: &Request, run: &Run, folder: &Path) -> Result<String> {
-    let calibration = made(request, run, &today())?;
-    let inside = folder.join(Calibration::FOLDER);
-    std::fs::create_dir_all(&inside)
-        .with_context(|| format!("cannot make `{}`", inside.display()))?;
-    let file = inside.join(format!("{}.toml", calibration.id));
-    std::fs::write(&file, calibration.to_toml())
-        .with_context(|| format!("cannot write `{}`", file.display()))?;
-    let scope = if calibration.model.is_some() {
-        "this model and format here"
-    } else {
-        "every model here, because the catalog does not know this file"
-    };
-    Ok(format!(
-        "saved as `{}`; --catalog {} makes the speed of {scope} rest on it",
-        file.display(),
-        folder.display()
-    ))
+/// A file of a folder for `--catalog` that a run is added to.
+#[derive(Debug)]
+pub(in crate::cli) struct Book {
+    folder: PathBuf,
+    file: PathBuf,
+    calibration: Calibration,
+    /// What the user should know.
+    note: Option<String>,
+}
+
+impl Book {
+    /// Finds the file for runs of `request`, and whether it can be written, before anything is measured.
+    pub(in crate::cli) fn open(request: &Request, folder: &Path) -> Result<Self> {
+        let asked = place(request)?;
+        if folder.exists() && !folder.is_dir() {
+            bail!(
+                "`{}` is no folder; --save takes a folder for --catalog",
+                folder.display()
+            );
+        }
+        let inside = folder.join(Calibration::FOLDER);
+        std::fs::create_dir_all(&inside)
+            .with_context(|| format!("cannot make `{}`", inside.display()))?;
+        let file = inside.join(format!("{}.toml", asked.id));
+        let calibration = match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                entry::parse(&file.to_string_lossy(), &text).context("cannot be added to")?
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => asked.clone(),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read `{}`", file.display()));
+            }
+        };
+        let book = Self {
+            folder: folder.to_owned(),
+            note: kept_bandwidth(&calibration, &asked),
+            file,
+            calibration,
+        };
+        let part = book.part();
+        std::fs::write(&part, "")
+            .with_context(|| format!("cannot write in `{}`", inside.display()))?;
+        std::fs::remove_file(&part)
+            .with_context(|| format!("cannot remove `{}`", part.display()))?;
+        Ok(book)
+    }
+
+    /// Where the next text of the file is written before it takes its place.
+    fn part(&self) -> PathBuf {
+        self.file
+            .with_extension(format!("{}.part", std::process::id()))
+    }
+
+    /// Adds what `run` measured; what to tell the user.
+    pub(in crate::cli) fn add(mut self, request: &Request, run: &Run) -> Result<Vec<String>> {
+        let kept = levels((request, run), (&self.calibration, &today()))?;
+        self.calibration.add(kept.levels);
+        let part = self.part();
+        std::fs::write(&part, self.calibration.to_toml())
+            .and_then(|()| std::fs::rename(&part, &self.file))
+            .with_context(|| format!("cannot write `{}`", self.file.display()))?;
+        let scope = if self.calibration.model.is_some() {
+            "this model and format here"
+        } else {
+            "this file here, and of models of which nothing was measured here,"
+        };
+        let number = self.calibration.levels.len();
+        let levels = if number == 1 { "level" } else { "levels" };
+        let saved = format!(
+            "saved in `{}`, which holds {number} {levels} now; --catalog {} makes the speed of {scope} rest on it",
+            self.file.display(),
+            self.folder.display()
+        );
+        let left = kept
+            .left_out
+            .iter()
+            .map(|reason| format!("not saved: {reason}"));
+        Ok(self.note.into_iter().chain(left).chain([saved]).collect())
+    }
+}
+
+/// What to say where a file was begun with another bandwidth of the memory.
+fn kept_bandwidth(begun: &Calibration, asked: &Calibration) -> Option<String> {
+    let bandwidth = begun.ram_bandwidth_bytes_per_second?;
+    let is_kept = asked.ram_bandwidth_bytes_per_second != Some(bandwidth);
+    is_kept.then(|| {
+        format!(
+            "the measurements in `{}` are held against {} GB/s of memory bandwidth, and so are these",
+            begun.id,
+            crate::units::float(bandwidth) / 1e9
+        )
+    })
 }
 
 /// The day in UTC: `YYYY-MM-DD`.

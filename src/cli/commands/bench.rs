@@ -73,10 +73,10 @@ use live::run;
 
 #[cfg(feature = "bench")]
 mod live {
-    use anyhow::{Context, Result};
+    use anyhow::{Context, Result, bail};
 
     use super::super::super::args::{self, EndpointName};
-    use super::super::super::bench::save;
+    use super::super::super::bench::save::Book;
     use super::super::super::bench::{Measured, Plan, Target};
     use super::super::super::{Exit, bench};
     use super::super::Session;
@@ -98,17 +98,15 @@ mod live {
         (input, output): (u64, u64),
     ) -> Result<Exit> {
         let plan = plan(args, url, (input, output))?;
+        let book = args.server.save.as_ref();
+        let book = book.map(|folder| Book::open(request, folder)).transpose()?;
         let measured = bench::run(&plan)?;
         let mut notes = request.notes.clone();
         notes.extend(measured.notes.iter().cloned());
         let run = held_against((request, &plan), measured);
-        let saved = args
-            .server
-            .save
-            .as_ref()
-            .map(|folder| save::calibration(request, &run, folder));
+        let saved = book.map(|book| book.add(request, &run));
         if let Some(Ok(saved)) = &saved {
-            notes.push(saved.clone());
+            notes.extend(saved.iter().cloned());
         }
         let answer = BenchAnswer {
             request,
@@ -121,15 +119,18 @@ mod live {
             report: view::bench(&answer),
         };
         session.answer(&reply, &notes)?;
-        // What was measured is printed first, whether or not it could be kept.
+        // What was measured is printed first, whether or not it could be kept or was all that was asked for.
         saved.transpose()?;
-        Ok(if run.interrupted {
-            Exit::Interrupted
-        } else if run.is_empty() {
-            Exit::CannotAnswer
-        } else {
-            Exit::Answered
-        })
+        if run.interrupted {
+            return Ok(Exit::Interrupted);
+        }
+        if !run.given_up.is_empty() {
+            bail!("the server answered no more: {}", run.given_up.join("; "));
+        }
+        if run.is_empty() {
+            bail!("no request was answered");
+        }
+        Ok(Exit::Answered)
     }
 
     fn plan(args: &args::Bench, url: &str, (input, output): (u64, u64)) -> Result<Plan> {
@@ -188,6 +189,7 @@ mod live {
             targets: plan.targets,
             levels,
             interrupted: measured.interrupted,
+            given_up: measured.given_up,
         }
     }
 }

@@ -127,6 +127,8 @@ struct RunPart<'a> {
     levels: Vec<LevelPart<'a>>,
     /// Whether it was stopped before its end.
     interrupted: bool,
+    /// Why levels were cut short or left out: the server answered no more.
+    given_up: &'a [String],
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -247,6 +249,7 @@ impl<'a> RunPart<'a> {
             targets: TargetsPart::of(&run.targets),
             levels: run.levels.iter().map(LevelPart::of).collect(),
             interrupted: run.interrupted,
+            given_up: &run.given_up,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,9 +62,32 @@ impl Server {
         })
     }
 
+    /// Starts one that answers `answers` requests at `pace` and is gone then: nobody listens any more.
+    pub(crate) fn dying(answers: u64, pace: Pace) -> Self {
+        let left = Arc::new(AtomicU64::new(answers));
+        let gone = Arc::clone(&left);
+        Self::listening(
+            move |stream, request| {
+                if request.max_tokens() > 1 {
+                    left.fetch_sub(1, Ordering::SeqCst);
+                }
+                answer(stream, request, pace).map(|_| ())
+            },
+            move || gone.load(Ordering::SeqCst) == 0,
+        )
+    }
+
     /// Starts one that answers every request but the list of models with `behaviour`.
     pub(crate) fn all(
         behaviour: impl Fn(&mut TcpStream, &Request) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::listening(behaviour, || false)
+    }
+
+    /// Starts one that closes its door to who comes after `is_gone`.
+    fn listening(
+        behaviour: impl Fn(&mut TcpStream, &Request) -> std::io::Result<()> + Send + Sync + 'static,
+        is_gone: impl Fn() -> bool + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
@@ -72,6 +96,9 @@ impl Server {
         let kept = Arc::clone(&seen);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if is_gone() {
+                    return;
+                }
                 let (behaviour, kept) = (Arc::clone(&behaviour), Arc::clone(&kept));
                 thread::Builder::new()
                     .stack_size(1 << 17)
