@@ -586,9 +586,9 @@ fn a_processor_reads_at_the_bandwidth_of_its_channels() {
     );
     let answer = ask(&catalog, &row);
     let range = answer.time_per_output_token.expect("a figure");
-    // 4.0 GB at 460.8 GB/s take 8.7 ms at best.
+    // 4.0 GB at 460.8 GB/s take 8.7 ms at best, and 26.6 ms at the smallest share measured with a dense model.
     assert!(
-        range.value > 0.0087 && range.high > 0.04 && range.low < 0.015,
+        range.value > 0.0087 && range.high > 0.0266 && range.low < 0.015,
         "{range:?}"
     );
     assert_eq!(answer.time_to_first_token, None);

@@ -114,12 +114,14 @@ impl<'a> Machine<'a> {
     ///
     /// `ram`: bytes per second of a processor's memory, instead of what the question says.
     pub(super) fn of(load: &Load<'a>, ram: Option<u64>) -> Result<Self, String> {
+        let hardware = load
+            .hardware
+            .ok_or("speed needs hardware (--gpu NAME, or --gpu this)")?;
         let engine = load.engine.ok_or("speed needs an engine (--engine)")?;
         let constants = engine
             .speed
             .as_ref()
             .ok_or_else(|| format!("no speed of {} was measured", engine.name))?;
-        let hardware = load.hardware.ok_or("speed needs hardware (--gpu)")?;
         let gpus = hardware
             .devices
             .iter()

@@ -154,7 +154,7 @@ impl Curve {
         measured.sort_by_key(|(clients, _)| *clients);
         let points: Vec<Point> = measured
             .chunk_by(|(one, _), (other, _)| one == other)
-            .filter_map(|runs| Point::of(runs))
+            .filter_map(Point::of)
             .collect();
         if !levels.is_empty() {
             return Self(points);
@@ -245,4 +245,117 @@ fn source(calibration: &Calibration, levels: &[&Level]) -> String {
         newest.source,
         clients.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Entry;
+
+    fn level(concurrency: u64, input_tokens: u64, scales: [Option<f64>; 2]) -> Level {
+        Level {
+            concurrency,
+            input_tokens,
+            output_tokens: 128,
+            model: None,
+            format: None,
+            output_token_scale: scales[0],
+            first_token_scale: scales[1],
+            rows: 10,
+            date: "2026-11-29".to_owned(),
+            source: "a test".to_owned(),
+        }
+    }
+
+    fn scale(levels: Vec<Level>) -> Scale {
+        let calibration = Calibration {
+            id: "here".to_owned(),
+            engine: "vllm".to_owned(),
+            gpu: "h200-sxm".to_owned(),
+            model: Some("deepseek-v3".to_owned()),
+            format: None,
+            devices: None,
+            ram_bandwidth_bytes_per_second: None,
+            output_token_scale: None,
+            first_token_scale: None,
+            output_token_range: None,
+            first_token_range: None,
+            rows: None,
+            date: None,
+            source: "a test".to_owned(),
+            levels,
+        };
+        assert_eq!(calibration.check(), Ok(()));
+        Scale::of(&calibration, ("deepseek-v3", "bf16"))
+    }
+
+    /// The scale of the time per output token with so many clients, and whether they lie among those measured.
+    fn at(scale: &Scale, concurrency: u64) -> (f64, bool) {
+        let workload = Workload {
+            view: View::Served { concurrency },
+            ..Workload::one(512, 128)
+        };
+        let found = scale.output_token.at(&workload).expect("a scale");
+        assert_eq!(found.runs.is_some(), scale.covers(&workload));
+        (found.scale, found.runs.is_some())
+    }
+
+    fn is_close((one, covered): (f64, bool), other: (f64, bool)) -> bool {
+        (one - other.0).abs() < 1e-9 && covered == other.1
+    }
+
+    /// Halfway from 1 to 16 clients is 4: the scale there is the geometric mean of both.
+    #[test]
+    fn between_two_levels_lies_a_scale_between() {
+        let scale = scale(vec![
+            level(16, 512, [Some(4.0), None]),
+            level(1, 512, [Some(1.0), None]),
+        ]);
+        assert!(is_close(at(&scale, 1), (1.0, true)));
+        assert!(is_close(at(&scale, 4), (2.0, true)));
+        assert!(is_close(at(&scale, 16), (4.0, true)));
+        assert!(is_close(at(&scale, 64), (4.0, false)), "the nearest");
+    }
+
+    /// Two lengths with as many clients: the geometric mean, and a range that holds both.
+    #[test]
+    fn lengths_are_taken_together() {
+        let scale = scale(vec![
+            level(2, 512, [Some(1.0), Some(3.0)]),
+            level(2, 8192, [Some(4.0), None]),
+        ]);
+        assert!(is_close(at(&scale, 2), (2.0, true)));
+        let workload = Workload {
+            sequences: 2,
+            ..Workload::one(512, 128)
+        };
+        let spread = scale.spread(&workload, REPEATS);
+        assert!((spread.output_token[0] - 0.92 / 2.0).abs() < 1e-9);
+        assert!((spread.output_token[1] - 1.09 * 2.0).abs() < 1e-9);
+        let alone = spread.first_token[0] - REPEATS.first_token[0];
+        assert!(alone.abs() < 1e-9, "one run has no spread of its own");
+    }
+
+    #[test]
+    fn what_was_not_measured_stays_as_modelled() {
+        let scale = scale(vec![level(1, 512, [Some(2.0), None])]);
+        let times = Times {
+            first_token: 0.1,
+            output_token: 0.01,
+            throughput: 100.0,
+            bound: crate::calc::speed::Bound::Memory,
+        };
+        let scaled = scale.on(times, &Workload::one(512, 128));
+        assert!((scaled.first_token - 0.1).abs() < 1e-12);
+        assert!((scaled.output_token - 0.02).abs() < 1e-12);
+        assert_eq!(scale.unmeasured(&times), ["time to the first token"]);
+        let no_prompt = Times {
+            first_token: f64::NAN,
+            ..times
+        };
+        assert!(
+            scale.unmeasured(&no_prompt).is_empty(),
+            "nothing is said of it"
+        );
+    }
 }

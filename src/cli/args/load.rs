@@ -101,7 +101,7 @@ pub(in crate::cli) struct Hardware {
     /// GB of the host's memory
     #[arg(long, value_name = "GB", value_parser = gigabytes)]
     pub(in crate::cli) ram: Option<f64>,
-    /// GB per second that the host's memory is read with, all channels together, for what stays there
+    /// GB per second of the host's memory by its specification, all channels together, for what stays there
     #[arg(long, value_name = "GB/S", value_parser = gigabytes)]
     pub(in crate::cli) ram_bandwidth: Option<f64>,
     /// Gbit/s between servers, for each device and direction

@@ -78,13 +78,7 @@ fn served(client: &Client, plan: &Plan, notes: &mut Vec<String>) -> Result<Strin
             plan.target.base
         ),
     };
-    let names: Vec<&str> = listed
-        .get("data")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|model| model.get("id")?.as_str())
-        .collect();
+    let names = names(&listed);
     let [first, others @ ..] = names.as_slice() else {
         bail!(
             "{}/models names no model; name it as the server does: --served-name NAME",
@@ -98,6 +92,32 @@ fn served(client: &Client, plan: &Plan, notes: &mut Vec<String>) -> Result<Strin
         ));
     }
     Ok((*first).to_owned())
+}
+
+/// The models that a server lists.
+fn names(listed: &Value) -> Vec<&str> {
+    listed
+        .get("data")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|model| model.get("id")?.as_str())
+        .collect()
+}
+
+/// What the server has instead of a model that was named but that it may not know; nothing where it has that one.
+fn instead(client: &Client, plan: &Plan) -> Option<String> {
+    let name = plan.served_name.as_ref()?;
+    let listed = client.get("models").ok()?;
+    let names = names(&listed);
+    if names.is_empty() || names.contains(&name.as_str()) {
+        return None;
+    }
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    Some(format!(
+        "; it has no `{name}`, but {} (--served-name)",
+        quoted.join(", ")
+    ))
 }
 
 struct Prober<'a> {
@@ -143,7 +163,11 @@ impl Prober<'_> {
                 | Failure::Malformed(_)
                 | Failure::NoToken
                 | Failure::Endless => {
-                    bail!("{} answers no request: {failure}", plan.target.base)
+                    let instead = instead(self.client, plan).unwrap_or_default();
+                    bail!(
+                        "{} answers no request: {failure}{instead}",
+                        plan.target.base
+                    )
                 }
             }
         }

@@ -38,6 +38,18 @@ impl Target {
                 "a URL with a password in it would be printed; name the variable that holds the key: --api-key-env NAME"
             );
         }
+        if let Some(odd) = rest.chars().find(|letter| !is_of_base(*letter)) {
+            bail!(
+                "`{url}` holds {odd:?}, which the base of an API does not; such as http://localhost:8000/v1"
+            );
+        }
+        let authority = rest.split('/').next().unwrap_or_default();
+        if let Some((_, port)) = authority.rsplit_once(':')
+            && !port.ends_with(']')
+            && port.parse::<u16>().is_err()
+        {
+            bail!("`{port}` in `{url}` is no port: 1 to 65535");
+        }
         let base = if rest.contains('/') {
             trimmed.to_owned()
         } else {
@@ -70,6 +82,13 @@ impl Target {
     }
 }
 
+/// Whether a base may hold the letter: no query, no fragment, no space.
+fn is_of_base(letter: char) -> bool {
+    !matches!(letter, '?' | '#' | '\\' | '"' | '<' | '>')
+        && !letter.is_whitespace()
+        && !letter.is_control()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +100,8 @@ mod tests {
             ("http://localhost:8000/", "http://localhost:8000/v1"),
             ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
             ("http://host/api/v2", "http://host/api/v2"),
+            ("http://[::1]:8000", "http://[::1]:8000/v1"),
+            ("http://[::1]", "http://[::1]/v1"),
         ] {
             let target = Target::parse(url, None).expect(url);
             assert_eq!(target.base, base);
@@ -98,6 +119,10 @@ mod tests {
             "",
             "http://",
             "http://me:secret@h/v1",
+            "http://h/v1?key=secret",
+            "http:// h/v1",
+            "http://h:99999/v1",
+            "http://h:x",
         ] {
             assert!(Target::parse(url, None).is_err(), "{url}");
         }

@@ -33,6 +33,14 @@ pub(super) fn hardware(catalog: &Catalog, asked: &HardwareAsked) -> Result<Optio
         .gpu
         .as_ref()
         .is_some_and(|name| name.eq_ignore_ascii_case(THIS));
+    let listed = asked.gpu.iter().flat_map(|names| names.split(','));
+    if !this
+        && listed
+            .into_iter()
+            .any(|name| name.trim().eq_ignore_ascii_case(THIS))
+    {
+        bail!("`{THIS}` means all devices of this machine and stands alone: --gpu {THIS}");
+    }
     if this && asked.vram_gb.is_some() {
         bail!("this machine's memory is measured: leave out --vram, or --gpu {THIS}");
     }

@@ -6,9 +6,11 @@ use crate::bench::plan::{BenchPlan, ServedFor};
 use crate::bench::record::Counted;
 use crate::bench::run::{Compared, Length, Run};
 use crate::bench::statistics::Summary;
+use crate::calc::hardware::Hardware;
 use crate::calc::speed::{Range, View};
 use crate::render::document::BenchAnswer;
 use crate::render::report::{Align, Report, Table};
+use crate::request::Request;
 
 /// The report of a benchmark.
 #[must_use]
@@ -18,7 +20,7 @@ pub fn bench(answer: &BenchAnswer<'_>) -> Report {
         planned(&mut report, (plan, &answer.request.model.id));
     }
     if let Some(run) = answer.run {
-        measured(&mut report, run);
+        measured(&mut report, (run, answer.request));
     }
     report
 }
@@ -57,7 +59,7 @@ fn planned(report: &mut Report, (plan, model): (&BenchPlan, &str)) {
     ]);
 }
 
-fn measured(report: &mut Report, run: &Run) {
+fn measured(report: &mut Report, (run, request): (&Run, &Request)) {
     report.heading(format!("{} at {}", run.ask.model, run.url));
     report.text(format!(
         "{}, {} tokens in, {} out, no two prompts alike",
@@ -78,6 +80,7 @@ fn measured(report: &mut Report, run: &Run) {
     }
     if !run.levels.is_empty() {
         report.heading("Predicted beside measured");
+        report.text(predicted_for(request));
         report.table(predicted(run));
         report.list(unpredicted(run));
     }
@@ -151,6 +154,19 @@ fn latencies(level: &Level) -> [(&'static str, Option<Summary>); 4] {
         ("between chunks", level.gap),
         ("end to end", level.end_to_end),
     ]
+}
+
+/// What is predicted: the model, its format, the engine, the hardware.
+fn predicted_for(request: &Request) -> String {
+    let engine = request.engine.as_ref().map(|engine| engine.name.clone());
+    let hardware = request.hardware.as_ref().map(Hardware::summary);
+    let parts = [
+        Some(format!("{} in {}", request.model.id, request.format.name)),
+        engine,
+        hardware,
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 fn predicted(run: &Run) -> Table {
@@ -246,6 +262,7 @@ fn remarks(run: &Run) -> Vec<String> {
             "stopped early: {cut} requests under way are not counted"
         ));
     }
+    lines.extend(run.given_up.iter().cloned());
     let counted = run.levels.iter().filter_map(|one| one.level.counted);
     lines.push(match counted.max() {
         Some(Counted::Chunks) => "tokens out: the server sends no usage, so chunks were counted, which may hold more or less than a token".to_owned(),
