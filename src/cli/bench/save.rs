@@ -1,5 +1,6 @@
 //! A run kept as a calibration.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,10 +16,12 @@ use crate::request::Request;
 pub(in crate::cli) struct Book {
     folder: PathBuf,
     file: PathBuf,
-    calibration: Calibration,
-    /// What the user should know.
-    note: Option<String>,
+    /// The calibration of a file that is not there yet.
+    asked: Calibration,
 }
+
+/// The first line of a file.
+const HEAD: &str = "# Written by `dsk bench --save`, which adds runs and keeps no comments.\n";
 
 impl Book {
     /// Finds the file for runs of `request`, and whether it can be written, before anything is measured.
@@ -34,27 +37,37 @@ impl Book {
         std::fs::create_dir_all(&inside)
             .with_context(|| format!("cannot make `{}`", inside.display()))?;
         let file = inside.join(format!("{}.toml", asked.id));
-        let calibration = match std::fs::read_to_string(&file) {
-            Ok(text) => {
-                entry::parse(&file.to_string_lossy(), &text).context("cannot be added to")?
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => asked.clone(),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read `{}`", file.display()));
-            }
-        };
         let book = Self {
             folder: folder.to_owned(),
-            note: kept_bandwidth(&calibration, &asked),
             file,
-            calibration,
+            asked,
         };
+        book.read()?;
         let part = book.part();
         std::fs::write(&part, "")
             .with_context(|| format!("cannot write in `{}`", inside.display()))?;
         std::fs::remove_file(&part)
             .with_context(|| format!("cannot remove `{}`", part.display()))?;
         Ok(book)
+    }
+
+    /// What the file holds now.
+    fn read(&self) -> Result<Calibration> {
+        let text = match std::fs::read_to_string(&self.file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(self.asked.clone()),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot read `{}`", self.file.display()));
+            }
+        };
+        let path = self.file.to_string_lossy();
+        let mut found: Calibration = entry::parse(&path, &text).context("cannot be added to")?;
+        if found.levels.is_empty() {
+            let asked = self.asked.ram_bandwidth_bytes_per_second;
+            found.ram_bandwidth_bytes_per_second = found.ram_bandwidth_bytes_per_second.or(asked);
+        }
+        Ok(found)
     }
 
     /// Where the next text of the file is written before it takes its place.
@@ -64,19 +77,22 @@ impl Book {
     }
 
     /// Adds what `run` measured; what to tell the user.
-    pub(in crate::cli) fn add(mut self, request: &Request, run: &Run) -> Result<Vec<String>> {
-        let kept = levels((request, run), (&self.calibration, &today()))?;
-        self.calibration.add(kept.levels);
+    pub(in crate::cli) fn add(self, request: &Request, run: &Run) -> Result<Vec<String>> {
+        // Another run may have ended meanwhile.
+        let mut calibration = self.read()?;
+        let note = kept_bandwidth(&calibration, &self.asked);
+        let kept = levels((request, run), (&calibration, &today()))?;
+        calibration.add(kept.levels);
         let part = self.part();
-        std::fs::write(&part, self.calibration.to_toml())
+        std::fs::write(&part, HEAD.to_owned() + &calibration.to_toml())
             .and_then(|()| std::fs::rename(&part, &self.file))
             .with_context(|| format!("cannot write `{}`", self.file.display()))?;
-        let scope = if self.calibration.model.is_some() {
+        let scope = if calibration.model.is_some() {
             "this model and format here"
         } else {
             "this file here, and of models of which nothing was measured here,"
         };
-        let number = self.calibration.levels.len();
+        let number = calibration.levels.len();
         let levels = if number == 1 { "level" } else { "levels" };
         let saved = format!(
             "saved in `{}`, which holds {number} {levels} now; --catalog {} makes the speed of {scope} rest on it",
@@ -87,7 +103,7 @@ impl Book {
             .left_out
             .iter()
             .map(|reason| format!("not saved: {reason}"));
-        Ok(self.note.into_iter().chain(left).chain([saved]).collect())
+        Ok(note.into_iter().chain(left).chain([saved]).collect())
     }
 }
 

@@ -221,7 +221,7 @@ fn predicted(run: &Run) -> Table {
 /// Why there is no prediction, and which kind there is.
 fn unpredicted(run: &Run) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for Compared { prediction, .. } in &run.levels {
+    for Compared { level, prediction } in &run.levels {
         let speed = &prediction.speed;
         if speed.time_per_output_token.is_none() {
             lines.extend(
@@ -230,9 +230,9 @@ fn unpredicted(run: &Run) -> Vec<String> {
                     .iter()
                     .map(|reason| format!("no prediction: {reason}")),
             );
-        } else if prediction.view == View::Static {
+        } else if prediction.view == View::Static && level.concurrency > 1 {
             lines.push(
-                "predicted for all sequences at once: this engine's queue was never measured"
+                "predicted for one batch: what the prompts of other clients add to the time per token is not known here"
                     .to_owned(),
             );
         }
