@@ -17,8 +17,6 @@ use crate::units::{Bytes, float};
 
 /// Numbers of devices of one server that are tried.
 const COUNTS: [u64; 4] = [1, 2, 4, 8];
-/// Devices of a server where the catalog does not say.
-const USUAL_NODE: u64 = 8;
 
 /// What is looked for.
 #[derive(Debug, Clone)]
@@ -95,7 +93,10 @@ pub fn search(
     request: &Request,
     (wish, target): (&Wish, &Target),
 ) -> Result<Offers> {
-    let bare = &catalog.defaults()?.bare_memory;
+    let (bare, server) = {
+        let defaults = catalog.defaults()?;
+        (&defaults.bare_memory, &defaults.server)
+    };
     let devices: Vec<Device> = catalog
         .gpus()?
         .iter()
@@ -126,7 +127,8 @@ pub fn search(
             for number in COUNTS {
                 space.each(number, |configuration| {
                     let device = &devices[configuration.device];
-                    if number > node(device) || !device.runs(format) {
+                    let there = number <= device.usual_per_node(server);
+                    if !there || !device.runs(format) || device.refusal(engine).is_some() {
                         return;
                     }
                     let found = Found {
@@ -172,11 +174,6 @@ fn serves(engine: &Engine, wish: &Wish) -> bool {
     engine.speed.as_ref().is_some_and(|speed| {
         speed.queue.is_some() || wish.traffic.concurrency.is_none_or(|clients| clients < 2)
     })
-}
-
-/// The most devices of one server.
-fn node(device: &Device) -> u64 {
-    device.per_node().unwrap_or(USUAL_NODE)
 }
 
 /// Keeps a configuration that serves and is better, or notes how near it came.

@@ -106,6 +106,7 @@ impl Request {
                 .map(|hardware| engine_for(catalog, hardware))
                 .transpose()?,
         };
+        check_engine(hardware.as_ref(), engine.as_ref())?;
         let mut notes: Vec<String> = changed.into_iter().collect();
         let format = resolve_format(
             catalog,
@@ -160,6 +161,20 @@ impl Request {
             options: self.options,
             explain: self.explain,
         }
+    }
+}
+
+/// Refuses an engine on devices where what it does is not calculated.
+///
+/// # Errors
+/// Which device, and what the engine does there.
+pub fn check_engine(hardware: Option<&Hardware>, engine: Option<&Engine>) -> Result<()> {
+    let refused = hardware
+        .zip(engine)
+        .and_then(|(hardware, engine)| hardware.refusal(engine));
+    match refused {
+        Some(reason) => Err(Error::Unanswerable(reason)),
+        None => Ok(()),
     }
 }
 
