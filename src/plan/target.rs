@@ -6,9 +6,11 @@ use super::cost::{Price, price};
 use super::rank::is_usual;
 use super::space::{Configuration, Space, singles};
 use super::{Plan, Wish, finish, formats, one, rates};
+use crate::calc::availability::Availability;
 use crate::calc::hardware::{Device, Hardware};
 use crate::calc::load::{Load, Split};
 use crate::calc::speed::Times;
+use crate::catalog::find::find;
 use crate::catalog::{Catalog, Engine, Format};
 use crate::error::Result;
 use crate::request::traffic::Seconds;
@@ -38,6 +40,8 @@ pub struct Offer {
     pub usd_per_hour: Option<f64>,
     /// The price of one.
     pub price: Option<Price>,
+    /// How the weights are come by.
+    pub availability: Availability,
     /// The plan on it.
     pub plan: Plan,
 }
@@ -70,7 +74,7 @@ pub struct Offers {
 #[derive(Debug, Clone, Copy)]
 struct Found<'a> {
     count: u64,
-    loss: f64,
+    rank: (u64, Availability, u64),
     split: Split,
     engine: &'a Engine,
     format: &'a Format,
@@ -112,6 +116,7 @@ pub fn search(
             .filter(|engine| serves(engine, wish))
             .collect(),
     };
+    let native = find(catalog.formats()?, &request.model.native)?;
     let mut best: BTreeMap<usize, Found<'_>> = BTreeMap::new();
     let mut missed: Vec<Missed> = vec![Missed::default(); devices.len()];
     for engine in engines {
@@ -123,6 +128,7 @@ pub fn search(
                 split: Split::SINGLE,
                 ..request.load()
             };
+            let rank = formats::rank(&request.model, (format, native), engine);
             let space = Space::of(&load, wish.traffic, (&devices, &singles));
             for number in COUNTS {
                 space.each(number, |configuration| {
@@ -133,7 +139,7 @@ pub fn search(
                     }
                     let found = Found {
                         count: number,
-                        loss: formats::loss(&request.model, (format, engine)),
+                        rank,
                         split: configuration.split,
                         engine,
                         format,
@@ -205,7 +211,7 @@ fn weigh<'a>(
     };
     let key = |found: &Found<'_>| {
         let usual = is_usual(found.split);
-        (found.count, found.loss, found.seconds, !usual)
+        (found.count, found.rank, found.seconds, !usual)
     };
     let better = best
         .get(&configuration.device)
@@ -248,6 +254,7 @@ fn offer(
             .as_ref()
             .map(|price| price.usd_per_hour * float(found.count)),
         price,
+        availability: found.rank.1,
         plan,
     }))
 }

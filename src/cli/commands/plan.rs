@@ -105,8 +105,13 @@ fn question(session: &Session<'_>, args: &args::Plan) -> Result<(Request, Wish)>
     asked.concurrency = asked.concurrency.or(clients);
     let traffic = asked.resolve(None, defaults, args.load.sequence.context);
     let context = traffic.context(defaults.context_tokens);
-    let request = request(session.catalog, &args.load, Some(context))?;
+    let mut request = request(session.catalog, &args.load, Some(context))?;
     traffic.check(request.context)?;
+    if traffic.concurrency.is_some() && args.load.sequence.context.is_none() {
+        request.notes.push(format!(
+            "a context of {context} tokens, as much as one request takes: --context asks for more"
+        ));
+    }
     let wish = wish(args, traffic);
     let is_file = request.model.file.as_ref().is_some_and(|file| file.is_gguf);
     Ok((
