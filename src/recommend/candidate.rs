@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::misses::Misses;
 use super::rank::by_speed;
+use super::too_large::too_large;
 use super::why::reasons;
 use super::{Demands, Rejection};
 use crate::calc::accuracy::{Accuracies, Accuracy, is_native};
@@ -76,11 +77,20 @@ impl Space<'_> {
         !format.only_native || is_native(model, format, Some(self.engine))
     }
 
-    /// Whether a format only widens what the engine runs as it was published: that gains nothing.
-    fn widens(&self, model: &Model, format: &Format) -> bool {
-        let own = |format: &&Format| is_native(model, format, Some(self.engine));
-        let published = self.formats.iter().find(own);
-        published.is_some_and(|published| !own(&format) && format.bits > published.bits)
+    /// The formats to try for a model, those left out that only widen what the engine runs as it was published:
+    /// that gains nothing.
+    pub(super) fn formats_of(&self, model: &Model) -> impl Iterator<Item = &Format> {
+        let own = |format: &Format| is_native(model, format, Some(self.engine));
+        let published = self.formats.iter().position(own);
+        let widest = published.map_or(u64::MAX, |own| self.formats[own].bits);
+        self.formats
+            .iter()
+            .enumerate()
+            .filter_map(move |(place, format)| {
+                let is_own = published == Some(place) || own(format);
+                ((is_own || !format.only_native) && (is_own || format.bits <= widest))
+                    .then_some(format)
+            })
     }
 
     /// What all formats of the model, and all models of its shape, have in common.
@@ -147,11 +157,10 @@ pub(super) fn best(
     }
     let mut best: Option<Candidate> = None;
     let mut misses = Misses::default();
-    for format in space
-        .formats
-        .iter()
-        .filter(|format| space.offers(model, format) && !space.widens(model, format))
-    {
+    if let Some(misses) = too_large(space, model) {
+        return Ok(Err(misses.rejection(model)));
+    }
+    for format in space.formats_of(model) {
         let accuracy = space.accuracy((model, format), tier.accuracy);
         if best
             .as_ref()

@@ -4,6 +4,7 @@ mod candidate;
 mod misses;
 mod nearest;
 mod rank;
+mod too_large;
 mod why;
 
 use std::cell::RefCell;
