@@ -12,6 +12,9 @@ use crate::request::traffic::TooSlow;
 use crate::request::{Request, SpeedDemands, Traffic};
 use crate::units::Bytes;
 
+/// The demand on accuracy, with its unit.
+const ACCURACY: &str = "accuracy in per cent";
+
 /// What a check asks for beside the fit.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CheckDemands {
@@ -67,8 +70,8 @@ pub enum Missed {
     Number {
         /// What was asked for.
         limit: f64,
-        /// What it would be.
-        actual: f64,
+        /// What it would be; none where that is not known.
+        actual: Option<f64>,
     },
 }
 
@@ -90,9 +93,14 @@ impl fmt::Display for Failure {
                 hint.iter().try_for_each(|hint| write!(out, "; {hint}"))
             }
             Missed::Time(slow) => write!(out, "{slow}"),
-            Missed::Number { limit, actual } => {
-                write!(out, "{demand}: {actual} where {limit} is asked for")
-            }
+            Missed::Number {
+                limit,
+                actual: Some(actual),
+            } => write!(out, "{demand}: {actual} where {limit} is asked for"),
+            Missed::Number {
+                limit,
+                actual: None,
+            } => write!(out, "{demand}: not known, {limit} is asked for"),
         }
     }
 }
@@ -151,7 +159,7 @@ pub fn check(
             demand: "context within the model's window, in tokens",
             missed: Missed::Number {
                 limit: crate::units::float(request.model.shape.window_tokens),
-                actual: request.context.as_f64(),
+                actual: Some(request.context.as_f64()),
             },
         });
     }
@@ -174,7 +182,7 @@ fn check_tier(
     let Some(tier) = tier(tiers, parameters(&request.model.shape).main) else {
         return Ok(());
     };
-    let mut number = |demand, limit: f64, actual: f64| {
+    let mut number = |demand, limit: f64, actual: Option<f64>| {
         failures.push(Failure {
             demand,
             missed: Missed::Number { limit, actual },
@@ -183,11 +191,11 @@ fn check_tier(
     if let Some(limit) = demands.min_accuracy {
         let format = (&request.format, request.engine.as_ref());
         let accuracies = Accuracies::of(catalog)?;
-        let expected = accuracies
-            .expected(&request.model, format, tier.accuracy)
-            .expected;
-        if expected < limit {
-            number("accuracy in per cent", limit, expected);
+        let found = accuracies.expected(&request.model, format, tier.accuracy);
+        match found.expected {
+            Some(expected) if expected < limit => number(ACCURACY, limit, Some(expected)),
+            Some(_) => {}
+            None => number(ACCURACY, limit, None),
         }
     }
     if let Some(limit) = demands
@@ -197,7 +205,7 @@ fn check_tier(
         number(
             "latency of the tier in ms",
             crate::units::float(limit),
-            crate::units::float(tier.latency_ms),
+            Some(crate::units::float(tier.latency_ms)),
         );
     }
     Ok(())

@@ -26,6 +26,23 @@ pub struct Quantized {
 /// # Errors
 /// When the catalog is broken.
 pub fn quantize(catalog: &Catalog, model: &Model) -> Result<Vec<Quantized>> {
+    let repo = model
+        .checkpoint
+        .as_ref()
+        .map(|weights| weights.repo.as_str());
+    quantize_from(catalog, model, repo)
+}
+
+/// The same, made of `source`: a repository, or the user's own folder; none where nothing is made of it.
+///
+/// # Errors
+/// When the catalog is broken.
+pub fn quantize_from(
+    catalog: &Catalog,
+    model: &Model,
+    source: Option<&str>,
+) -> Result<Vec<Quantized>> {
+    let source = source.filter(|source| is_plain(source));
     let main = parameters(&model.shape).main;
     let mut rows = Vec::new();
     for format in catalog.formats()? {
@@ -45,7 +62,11 @@ pub fn quantize(catalog: &Catalog, model: &Model) -> Result<Vec<Quantized>> {
             weights: bytes,
             bits_per_weight: bytes.as_f64() * 8.0 / float(main.0),
             times_smaller: main.bytes_at(32).as_f64() / bytes.as_f64(),
-            make: format.make.as_deref().map(|make| filled(make, model)),
+            make: format
+                .make
+                .as_deref()
+                .zip(source)
+                .map(|(make, source)| filled(make, source)),
         });
     }
     rows.sort_by(|one, two| {
@@ -56,11 +77,19 @@ pub fn quantize(catalog: &Catalog, model: &Model) -> Result<Vec<Quantized>> {
     Ok(rows)
 }
 
-fn filled(make: &str, model: &Model) -> String {
-    let repo = model
-        .checkpoint
-        .as_ref()
-        .map_or(model.id.as_str(), |weights| weights.repo.as_str());
-    let name = repo.rsplit('/').next().unwrap_or(repo);
-    make.replace("{repo}", repo).replace("{name}", name)
+/// Whether a name means itself in a shell, and between the quotes of a line of Python.
+fn is_plain(source: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/".contains(letter);
+    source.chars().all(plain) && !source.starts_with('-')
+}
+
+fn filled(make: &str, source: &str) -> String {
+    let trimmed = source.trim_end_matches('/');
+    let last = trimmed.rsplit('/').next().unwrap_or(trimmed);
+    let name = if last.trim_matches('.').is_empty() {
+        "model"
+    } else {
+        last
+    };
+    make.replace("{repo}", source).replace("{name}", name)
 }

@@ -65,7 +65,7 @@ fn check_and_recommend_agree_on_accuracy_and_speed() {
         let request = request(&catalog, &answer, candidate);
         let token = candidate.speed.time_per_output_token.expect("a known card");
         let demands = CheckDemands {
-            min_accuracy: Some(candidate.accuracy.expected + 0.001),
+            min_accuracy: candidate.accuracy.expected.map(|known| known + 0.001),
             speed: SpeedDemands {
                 first_token: None,
                 output_token: Some(token.value * 0.999),
@@ -79,7 +79,9 @@ fn check_and_recommend_agree_on_accuracy_and_speed() {
             .failures
             .iter()
             .filter(|failure| match &failure.missed {
-                Missed::Number { actual, .. } => same(*actual, candidate.accuracy.expected),
+                Missed::Number { actual, .. } => actual
+                    .zip(candidate.accuracy.expected)
+                    .is_some_and(|(actual, expected)| same(actual, expected)),
                 Missed::Time(slow) => slow.actual.is_some_and(|actual| same(actual, token.value)),
                 Missed::Memory { .. } => false,
             });
@@ -113,7 +115,7 @@ fn a_format_that_is_too_slow_gives_way_to_a_faster_one() {
     let faster = hurried(time * 0.99);
     let faster = faster.ranked.iter().find(slowest).expect("another format");
     assert_ne!(faster.format.id, free.format.id);
-    assert!(faster.accuracy.expected <= free.accuracy.expected);
+    assert!(faster.accuracy.rounded() <= free.accuracy.rounded());
     let hopeless = hurried(time / 10.0);
     let rejection = hopeless
         .rejected

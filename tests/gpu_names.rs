@@ -50,6 +50,40 @@ fn every_name_means_its_device() {
     assert!(held >= 150, "{held} names");
 }
 
+/// The devices that a name is looked up among are all that it can mean: the others need not be read.
+#[test]
+fn a_name_means_the_same_among_the_devices_like_it() {
+    let catalog = Catalog::load(&[]).expect("the catalog is embedded");
+    let all = catalog.gpus().expect("gpus");
+    let table = include_str!("data/gpu-names.csv");
+    let mut rows = csv::Reader::from_reader(table.as_bytes());
+    let typed = rows.records().map(|row| row.expect("a row")[0].to_owned());
+    let mut names: Vec<String> = typed.collect();
+    names.extend(all.iter().flat_map(|gpu| {
+        let joined = gpu.id.replace('-', "");
+        [gpu.id.replace('-', " "), joined, gpu.name.clone()]
+            .into_iter()
+            .chain(gpu.aliases.clone())
+    }));
+    let mut read = 0;
+    for name in &names {
+        let like = catalog.gpus_like(name).expect("gpus");
+        read += like.len();
+        let word = |gpus: &[dsk::catalog::Gpu]| match dsk::catalog::gpu_name::find_gpu(gpus, name) {
+            Ok(named) => format!("{} {:?}", named.gpu.id, named.size_gb),
+            Err(Error::Unknown { .. }) => "unknown".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(word(&like), word(all), "{name}");
+    }
+    let most = names.len() * all.len() / 4;
+    assert!(
+        read < most,
+        "{read} devices were read for {} names",
+        names.len()
+    );
+}
+
 /// The catalog's own names, and names written without spaces or dashes, mean the entry that has them.
 #[test]
 fn an_entrys_own_names_mean_it() {

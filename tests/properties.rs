@@ -110,7 +110,7 @@ proptest! {
         let answer = recommend(&catalog, &hardware, &wish).expect("an answer");
         for candidate in &answer.ranked {
             prop_assert_eq!(candidate.estimate.fits, Some(true));
-            prop_assert!(candidate.accuracy.expected >= accuracy);
+            prop_assert!(candidate.accuracy.expected.is_some_and(|expected| expected >= accuracy));
             prop_assert!(candidate.model.shape.window_tokens >= context);
         }
 

@@ -1,6 +1,8 @@
 //! What servers print when the same model is split in different ways.
 
 use dsk::calc::estimate::capacity;
+use dsk::calc::estimate::estimate;
+use dsk::calc::load::LayerSplit;
 use dsk::catalog::Catalog;
 use dsk::plan::{Goal, Wish, choose, plan};
 use dsk::request::{Asked, HardwareAsked, Request, SplitAsked};
@@ -111,4 +113,71 @@ fn what_does_not_fit_says_by_how_much() {
         .expect("an answer")
         .expect_err("it does not fit");
     assert!(nearest.short_by.is_some_and(|bytes| bytes.gib() > 1.0));
+}
+
+/// With experts in host memory, no split of the layers over both cards and no fewer layers' experts there fit; the
+/// layers that the plan prints as `--tensor-split` are what each card holds.
+#[test]
+fn no_split_leaves_fewer_experts_with_the_host() {
+    let catalog = Catalog::load(&[]).expect("the catalog");
+    for (name, gpu, format) in [
+        ("r1", "2x4090", "iq3_s"),
+        ("v3", "5090,4090", "q4_k_m"),
+        ("v2", "2xrtx-3060", "q4_k_m"),
+        ("coder-v2", "4090", "q4_k_m"),
+    ] {
+        let hardware = HardwareAsked {
+            gpu: Some(gpu.to_owned()),
+            ram_gb: Some(512.0),
+            ..HardwareAsked::default()
+        };
+        let hardware = hardware.resolve(&catalog).expect("hardware");
+        let asked = Asked {
+            format: Some(format.to_owned()),
+            engine: Some("llama.cpp".to_owned()),
+            ..Asked::default()
+        };
+        let model = catalog.model(name).expect("a model");
+        let request = Request::resolve(&catalog, model, hardware, &asked).expect("a question");
+        let wish = Wish::of(&catalog, &request, Goal::Latency).expect("a wish");
+        let best = choose(&catalog, &request, &wish)
+            .expect("an answer")
+            .expect("it fits");
+        let options = best.request.options;
+        assert!(
+            options.host_experts > 0,
+            "{name} leaves experts with the host"
+        );
+        let again = estimate(&best.request.load()).expect("an estimate");
+        assert_eq!(again, best.estimate, "{name}");
+        let layers = request.model.shape.layers + 1;
+        let devices = best
+            .request
+            .hardware
+            .as_ref()
+            .map_or(1, |all| all.devices.len());
+        let split = options.layer_split.map(|split| split.parts().to_vec());
+        assert_eq!(split.is_some(), devices > 1, "{name}");
+        if let Some(split) = &split {
+            assert_eq!(split.iter().sum::<u32>(), layers, "{name}: {split:?}");
+            let placed = best.placement.iter().take(devices);
+            let held: Vec<u32> = placed
+                .map(|placed| placed.layers.1 - placed.layers.0)
+                .collect();
+            assert_eq!(held[0], split[0], "{name}");
+        }
+        let mut fewer = best.request.clone();
+        fewer.options.host_experts = options.host_experts - 1;
+        for first in 0..=layers {
+            if devices > 1 {
+                fewer.options.layer_split = LayerSplit::of(&[first, layers - first]);
+            }
+            let found = estimate(&fewer.load()).expect("an estimate");
+            assert_eq!(
+                found.fits,
+                Some(false),
+                "{name}: {first} layers on the first"
+            );
+        }
+    }
 }

@@ -18,18 +18,32 @@ pub struct Accuracy {
     pub model: f64,
     /// How the model's accuracy is known: `modelled` from scores, else `claimed` by the tier.
     pub basis: Basis,
-    /// After the format's loss, in per cent.
-    pub expected: f64,
+    /// After the format's loss, in per cent; none where nobody measured that.
+    pub expected: Option<f64>,
     /// The share that the format loses; none when nobody measured it.
     pub loss: Option<f64>,
 }
 
 impl Accuracy {
-    /// The expected accuracy in tenths of a point, below which no measurement of it reaches.
+    /// The expected accuracy in tenths of a point, below which no measurement of it reaches; none, which is less
+    /// than any, where it is not known.
     #[must_use]
-    pub fn rounded(self) -> u64 {
-        crate::units::whole((self.expected * 10.0).round())
+    pub fn rounded(self) -> Option<u64> {
+        self.expected.map(tenths)
     }
+
+    /// What to rank by: the expected accuracy, and where it is not known, below all that is, the model's own.
+    #[must_use]
+    pub fn rank(self) -> (Option<u64>, u64) {
+        match self.rounded() {
+            Some(known) => (Some(known), 0),
+            None => (None, tenths(self.model)),
+        }
+    }
+}
+
+fn tenths(accuracy: f64) -> u64 {
+    crate::units::whole((accuracy * 10.0).round())
 }
 
 /// Accuracies by release, in the article's per cent.
@@ -92,7 +106,7 @@ impl Accuracies {
             tier,
             model: accuracy,
             basis,
-            expected: accuracy * (1.0 - loss.unwrap_or_default()),
+            expected: loss.map(|loss| accuracy * (1.0 - loss)),
             loss,
         }
     }
@@ -145,7 +159,12 @@ mod tests {
         let model = catalog.model("13b").expect("a model");
         let found = accuracies.expected(&model, (format, None), 89.0);
         assert_eq!(found.basis, Basis::Claimed);
-        assert!((found.expected - 89.0 * (1.0 - 0.0037)).abs() < 1e-9);
+        let expected = found.expected.expect("a loss");
+        assert!((expected - 89.0 * (1.0 - 0.0037)).abs() < 1e-9);
+        let unmeasured = find(catalog.formats().expect("formats"), "q1_0").expect("a format");
+        let unknown = accuracies.expected(&model, (unmeasured, None), 89.0);
+        assert_eq!((unknown.expected, unknown.loss), (None, None));
+        assert!(unknown.rounded() < found.rounded());
         let real = catalog.model("33b").expect("a model");
         let found = accuracies.expected(&real, (format, None), 91.0);
         assert_eq!(found.basis, Basis::Modelled);

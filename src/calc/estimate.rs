@@ -24,6 +24,8 @@ pub struct Estimate {
     pub available: Option<Bytes>,
     /// How the available memory is known.
     pub available_basis: Option<Basis>,
+    /// What is left on the device that has least left; none without hardware or with memory unknown.
+    pub left: Option<Bytes>,
     /// Whether it fits; none when that cannot be said.
     pub fits: Option<bool>,
     /// What is missing on the device that lacks most; zero when it fits.
@@ -31,10 +33,10 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// What is left on the fullest device; none where its memory is not known.
+    /// What is left on the device that has least left; none where its memory is not known.
     #[must_use]
     pub fn spare(&self) -> Option<Bytes> {
-        Some(self.available? - self.memory.fullest().total())
+        self.left
     }
 
     /// The same for people.
@@ -94,6 +96,7 @@ fn held_against(load: &Load<'_>, mut memory: Memory) -> Estimate {
             memory,
             available: None,
             available_basis: None,
+            left: None,
             fits: None,
             short_by: Bytes::ZERO,
         };
@@ -105,10 +108,16 @@ fn held_against(load: &Load<'_>, mut memory: Memory) -> Estimate {
         memory.basis = memory.basis.and(Basis::Modelled);
     }
     let mut short_by = Bytes::ZERO;
+    let mut left: Option<Bytes> = None;
     let mut known = true;
     for (device, parts) in hardware.devices.iter().zip(&memory.devices) {
         match device.usable {
-            Some(usable) => short_by = short_by.max(parts.total() - budget(load, usable.bytes)),
+            Some(usable) => {
+                let (total, budget) = (parts.total(), budget(load, usable.bytes));
+                short_by = short_by.max(total - budget);
+                let own = budget - total;
+                left = Some(left.map_or(own, |least| least.min(own)));
+            }
             None => known = false,
         }
     }
@@ -120,6 +129,7 @@ fn held_against(load: &Load<'_>, mut memory: Memory) -> Estimate {
         memory,
         available: tightest.map(|usable| budget(load, usable.bytes)),
         available_basis: tightest.map(|usable| usable.basis),
+        left: left.filter(|_| known),
         fits: known.then_some(short_by == Bytes::ZERO),
         short_by,
     }

@@ -1,14 +1,14 @@
 //! The hardware of a question: devices with the memory that a program can use on each.
 
-use crate::catalog::defaults::BareMemory;
+use crate::catalog::defaults::{BareMemory, ServerDefaults};
 use crate::catalog::gpu::{GpuKind, Usable, Vendor};
-use crate::catalog::{Basis, Format, Gpu};
+use crate::catalog::{Basis, Engine, Format, Gpu};
 use crate::units::Bytes;
 
 /// What a model runs on.
 #[derive(Debug, Clone)]
 pub struct Hardware {
-    /// The devices, all of one host unless a device says how many a node holds.
+    /// The devices, all of one host unless a device says how many a server holds: who names them knows the box.
     pub devices: Vec<Device>,
     /// Memory of the host, where it was given.
     pub host: Option<Bytes>,
@@ -132,6 +132,14 @@ impl Hardware {
         self.per_node().map_or(1, |each| devices.div_ceil(each))
     }
 
+    /// Why nothing is calculated of `engine` on one of the devices; none where it is on all.
+    #[must_use]
+    pub fn refusal(&self, engine: &Engine) -> Option<String> {
+        self.devices
+            .iter()
+            .find_map(|device| device.refusal(engine))
+    }
+
     /// Whether every device runs `format`.
     #[must_use]
     pub fn runs(&self, format: &Format) -> bool {
@@ -227,6 +235,13 @@ impl Device {
         Some(own.get().into())
     }
 
+    /// How many of it are put into one server, where nobody says what box they are in: as its entry says, else
+    /// as is usual for its kind.
+    #[must_use]
+    pub fn usual_per_node(&self, defaults: &ServerDefaults) -> u64 {
+        self.per_node().unwrap_or_else(|| defaults.of(self.kind))
+    }
+
     /// Whether it has the compute capability that `format` needs; an unknown one passes.
     #[must_use]
     pub fn runs(&self, format: &Format) -> bool {
@@ -235,6 +250,13 @@ impl Device {
             (Some(needed), Some(own)) => own >= needed,
             (None, _) | (_, None) => true,
         }
+    }
+
+    /// Why nothing is calculated of `engine` on it; none where it is.
+    #[must_use]
+    pub fn refusal(&self, engine: &Engine) -> Option<String> {
+        let reason = engine.refusal(self.kind, self.vendor())?;
+        Some(format!("{}: {} {reason}", self.name, engine.name))
     }
 
     /// Who makes it; a bare amount of memory is taken for NVIDIA's.

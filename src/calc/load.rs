@@ -1,5 +1,7 @@
 //! What is to be held in memory: a model in a format, a cache, an engine, hardware and a split.
 
+use std::fmt;
+
 use super::hardware::Hardware;
 use crate::catalog::{Engine, Format, KvFormat, Model};
 use crate::units::Tokens;
@@ -60,6 +62,43 @@ impl Split {
     }
 }
 
+/// The most devices that llama.cpp is built for: `GGML_SCHED_MAX_BACKENDS` in its `ggml/src/ggml-backend.cpp`.
+pub const MOST_LAYER_DEVICES: usize = 16;
+
+/// How llama.cpp shares layers out among devices (`--tensor-split`): in these proportions, first to last, the output
+/// counted as one more layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerSplit {
+    parts: [u32; MOST_LAYER_DEVICES],
+    devices: usize,
+}
+
+impl LayerSplit {
+    /// The proportions `parts`; none for no or too many devices, or where no device has a part.
+    #[must_use]
+    pub fn of(parts: &[u32]) -> Option<Self> {
+        let mut own = [0; MOST_LAYER_DEVICES];
+        own.get_mut(..parts.len())?.copy_from_slice(parts);
+        parts.iter().any(|part| *part > 0).then_some(Self {
+            parts: own,
+            devices: parts.len(),
+        })
+    }
+
+    /// The proportions.
+    #[must_use]
+    pub fn parts(&self) -> &[u32] {
+        &self.parts[..self.devices]
+    }
+}
+
+impl fmt::Display for LayerSplit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self.parts().iter().map(ToString::to_string).collect();
+        out.write_str(&words.join(","))
+    }
+}
+
 /// Settings of an engine; none means its own default.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Options {
@@ -75,6 +114,8 @@ pub struct Options {
     pub gpu_layers: Option<u32>,
     /// llama.cpp: leading layers whose routed experts stay in the host's memory (`--n-cpu-moe`).
     pub host_experts: u32,
+    /// llama.cpp: how the layers are shared out among devices; none for a share of their memory.
+    pub layer_split: Option<LayerSplit>,
     /// llama.cpp: one cache shared by all sequences.
     pub unified_cache: bool,
     /// llama.cpp: a GGUF of V2 or V3 from before April 2025, which caches every head's keys and values.

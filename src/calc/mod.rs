@@ -2,6 +2,7 @@
 
 pub mod ability;
 pub mod accuracy;
+pub mod availability;
 pub mod cache;
 pub mod checkpoint;
 pub mod estimate;

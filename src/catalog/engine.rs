@@ -32,6 +32,9 @@ pub struct Engine {
     /// Kinds of device that it is the usual choice for.
     #[serde(default)]
     pub suits: Vec<GpuKind>,
+    /// Devices that it runs on in a way that is not calculated.
+    #[serde(default, rename = "uncalculated")]
+    pub uncalculated: Vec<Uncalculated>,
     /// Which format stands for a general one: `int8` is `q8_0` here.
     #[serde(default)]
     pub formats: BTreeMap<String, String>,
@@ -77,6 +80,38 @@ pub(super) fn share_speed(engines: &mut [Engine]) {
             let speed = known.iter().find(|(id, _)| id == other);
             engine.speed = speed.and_then(|(_, speed)| speed.clone());
         }
+    }
+}
+
+/// Devices that an engine runs on in another way than the one that is calculated, if at all.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uncalculated {
+    /// Their kind; none for all kinds.
+    #[serde(default)]
+    pub kind: Option<GpuKind>,
+    /// Who makes them; none for all vendors.
+    #[serde(default)]
+    pub vendor: Option<Vendor>,
+    /// What it does there, to follow its name.
+    pub reason: String,
+    /// Where that is said.
+    pub source: String,
+}
+
+impl Engine {
+    /// Why nothing is calculated of it on devices of that kind and vendor, to follow its name; none where it is.
+    #[must_use]
+    pub fn refusal(&self, kind: GpuKind, vendor: Vendor) -> Option<&str> {
+        let matches = |other: &&Uncalculated| {
+            other.kind.is_none_or(|own| own == kind) && other.vendor.is_none_or(|own| own == vendor)
+        };
+        if let Some(found) = self.uncalculated.iter().find(matches) {
+            return Some(&found.reason);
+        }
+        // Which processors it runs on is no matter of who makes them.
+        let runs = kind == GpuKind::Cpu || self.vendors.contains(&vendor);
+        (!runs).then_some("is not known to run there")
     }
 }
 

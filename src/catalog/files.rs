@@ -1,9 +1,11 @@
 //! Where entries come from: the program itself, then folders that add or replace.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use include_dir::{Dir, include_dir};
+use include_dir::{Dir, File, include_dir};
 
 use serde::de::DeserializeOwned;
 
@@ -73,40 +75,46 @@ impl Files {
 
     /// Every entry of a kind, by id.
     pub(super) fn parse<T: Entry>(&self) -> Result<Vec<T>> {
-        let mut entries = BTreeMap::new();
-        if let Some(folder) = EMBEDDED.get_dir(T::FOLDER) {
-            for file in folder.files() {
-                let path = file.path();
-                let text = file.contents_utf8().unwrap_or_default();
-                let stem = path
-                    .file_stem()
-                    .map(|stem| stem.to_string_lossy().into_owned());
-                if path
-                    .extension()
-                    .is_some_and(|extension| extension == "toml")
-                {
-                    entries.insert(
-                        stem.unwrap_or_default(),
-                        (path.to_string_lossy().into_owned(), text),
-                    );
-                }
-            }
-        }
-        for (stem, (path, text)) in self.added.get(T::FOLDER).into_iter().flatten() {
-            entries.insert(stem.clone(), (path.clone(), text.as_str()));
-        }
-        entries
-            .values()
+        let found = self.texts(T::FOLDER)?;
+        found
+            .iter()
             .map(|(path, text)| entry::parse(path, text))
             .collect()
+    }
+
+    /// Path and text of every entry of a kind, by id.
+    fn texts(&self, kind: &str) -> Result<Vec<(Cow<'_, str>, &str)>> {
+        let mut entries = BTreeMap::new();
+        for file in EMBEDDED.get_dir(kind).into_iter().flat_map(Dir::files) {
+            let path = file.path();
+            if let (Some(stem), Some("toml")) = (
+                path.file_stem().and_then(OsStr::to_str),
+                path.extension().and_then(OsStr::to_str),
+            ) {
+                entries.insert(stem, (path.to_string_lossy(), text_of(file)?));
+            }
+        }
+        for (stem, (path, text)) in self.added.get(kind).into_iter().flatten() {
+            entries.insert(stem, (path.into(), text.as_str()));
+        }
+        Ok(entries.into_values().collect())
     }
 
     /// A file of the catalog's own folder, which no other folder replaces.
     pub(super) fn parse_embedded<T: DeserializeOwned>(file: &str) -> Result<T> {
         let embedded = EMBEDDED
             .get_file(file)
-            .and_then(include_dir::File::contents_utf8);
-        entry::from_text(file, embedded.unwrap_or_default())
+            .ok_or_else(|| Error::in_file(file, "there is no such file"))?;
+        entry::from_text(file, text_of(embedded)?)
+    }
+
+    /// The entries of a kind whose own keys, those before the first table, `may` mean what is looked for.
+    pub(super) fn parse_some<T: Entry>(&self, may: impl Fn(&str) -> bool) -> Result<Vec<T>> {
+        let found = self.texts(T::FOLDER)?;
+        let wanted = found.iter().filter(|(_, text)| may(own_keys(text)));
+        wanted
+            .map(|(path, text)| entry::parse(path, text))
+            .collect()
     }
 
     /// The path and text behind an entry, for messages about it.
@@ -118,6 +126,17 @@ impl Files {
         let text = EMBEDDED.get_file(&path)?.contents_utf8()?;
         Some((path, text.to_owned()))
     }
+}
+
+/// An embedded file's text.
+fn text_of(file: &'static File<'static>) -> Result<&'static str> {
+    file.contents_utf8()
+        .ok_or_else(|| Error::in_file(&file.path().to_string_lossy(), "is no UTF-8 text"))
+}
+
+/// The keys of the entry itself, which TOML puts before its first table.
+fn own_keys(text: &str) -> &str {
+    text.find("\n[").map_or(text, |end| &text[..end])
 }
 
 fn file_name(path: &Path) -> String {

@@ -44,6 +44,37 @@ pub struct Named<'a> {
     pub size_gb: Option<f64>,
 }
 
+/// The numbers that an entry must have to answer to a name: `4090`, and `300` of `MI 300X`.
+#[derive(Debug)]
+pub(super) struct Digits(Vec<String>);
+
+impl Digits {
+    /// Those of `name`, without what may be GB of memory.
+    pub(super) fn of(name: &str) -> Self {
+        let asked = words(name);
+        let fixed = asked
+            .iter()
+            .filter(|word| word.size().is_none() && word.number().is_none());
+        let runs = fixed.flat_map(|word| {
+            let parts = word.text().split(|letter: char| !letter.is_ascii_digit());
+            parts.map(str::to_owned).collect::<Vec<_>>()
+        });
+        Self(runs.filter(|run| !run.is_empty()).collect())
+    }
+
+    /// Whether an entry with these keys can answer to the name: it has every number, or stands for a series.
+    pub(super) fn may_be_in(&self, keys: &str) -> bool {
+        let apart = |byte: &u8| matches!(byte, b' ' | b'-' | b'_');
+        let joined: Vec<u8> = keys.bytes().filter(|byte| !apart(byte)).collect();
+        let has = |run: &String| {
+            let mut windows = joined.windows(run.len());
+            windows.any(|window| window == run.as_bytes())
+        };
+        // A text with escapes may hold any number.
+        self.0.iter().all(has) || keys.contains("\nseries") || keys.contains('\\')
+    }
+}
+
 /// The device that `name` means.
 ///
 /// # Errors

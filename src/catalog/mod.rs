@@ -112,6 +112,16 @@ impl Catalog {
         self.kind(&self.gpus)
     }
 
+    /// The devices that may answer to `name`, without a look at the figures of the others: all that
+    /// [`gpu_name::find_gpu`] finds among all are among them, under the same name.
+    ///
+    /// # Errors
+    /// When one of their files cannot be used.
+    pub fn gpus_like(&self, name: &str) -> Result<Vec<Gpu>> {
+        let wanted = gpu_name::Digits::of(name);
+        self.files.parse_some(|keys| wanted.may_be_in(keys))
+    }
+
     /// The weight formats.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Quantities as people type them.
 
 use super::args::Target;
+use crate::calc::load::{LayerSplit, MOST_LAYER_DEVICES};
 
 /// Tokens: `4096`, `32k`, `1m`; k and m are 1024s.
 pub(super) fn tokens(text: &str) -> Result<u64, String> {
@@ -36,6 +37,14 @@ pub(super) fn tokens_or_none(text: &str) -> Result<u64, String> {
         return Ok(0);
     }
     tokens(text)
+}
+
+/// Proportions of devices: `40,22`.
+pub(super) fn layer_split(text: &str) -> Result<LayerSplit, String> {
+    let parts: Result<Vec<u32>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    let parts = parts.map_err(|_| "expected whole numbers such as 40,22".to_owned())?;
+    LayerSplit::of(&parts)
+        .ok_or_else(|| format!("expected 1 to {MOST_LAYER_DEVICES} numbers, not all of them 0"))
 }
 
 /// A count of at least 1.

@@ -3,6 +3,7 @@
 use super::launch::Launch;
 use super::question::{Deployment, Question};
 use super::words::{Arguments, Command, operand};
+use crate::calc::availability::is_published;
 use crate::catalog::format::Storage;
 use crate::catalog::{Format, KvFormat, Setting};
 use crate::error::Result;
@@ -71,6 +72,9 @@ fn devices(launch: &Launch<'_>, arguments: &mut Arguments<'_>) {
     if launch.options.host_experts > 0 {
         arguments.set(Setting::HostExperts, launch.options.host_experts);
     }
+    if let Some(split) = launch.options.layer_split {
+        arguments.set(Setting::TensorSplit, split);
+    }
     if launch.service.is_none() {
         return;
     }
@@ -88,7 +92,7 @@ fn devices(launch: &Launch<'_>, arguments: &mut Arguments<'_>) {
         .iter()
         .map(|device| Some(format!("{}", device.usable?.bytes.0 >> 20)))
         .collect();
-    if let Some(shares) = shares {
+    if let (Some(shares), None) = (shares, launch.options.layer_split) {
         arguments.set(Setting::TensorSplit, shares.join(","));
     }
 }
@@ -264,11 +268,6 @@ pub(super) fn mix(format: &Format) -> &str {
         Storage::Gguf { mix } => mix,
         Storage::Plain {} | Storage::Scaled(_) | Storage::Native {} => &format.name,
     }
-}
-
-/// Whether those who publish conversions usually offer the mix: K-quants and `Q8_0`, which need no importance matrix.
-pub(super) fn is_published(mix: &str) -> bool {
-    mix == "Q8_0" || (mix.starts_with('Q') && mix.contains("_K"))
 }
 
 /// The script.

@@ -1,12 +1,14 @@
 //! Part of a model in the host's memory, as llama.cpp lays it: routed experts first, else whole layers.
 
-use crate::calc::estimate::{Estimate, estimate, estimate_prepared, prepare};
+use crate::calc::estimate::{Estimate, estimate};
 use crate::calc::hardware::Hardware;
-use crate::calc::load::Options;
+use crate::calc::llama_cpp::Rows;
+use crate::calc::load::{LayerSplit, Options};
 use crate::catalog::Allocator;
 use crate::catalog::shape::FeedForward;
 use crate::error::{Error, Result};
 use crate::request::Request;
+use crate::units::Bytes;
 
 /// The least that must stay with the host for the model to fit; none where that is not possible or not said.
 ///
@@ -20,7 +22,9 @@ pub(super) fn with_host(request: &Request) -> Result<Option<(Request, Estimate)>
         .hardware
         .as_ref()
         .is_some_and(|hardware| hardware.host.is_some() && !Hardware::is_cpu(hardware));
-    let chosen = request.options.gpu_layers.is_some() || request.options.host_experts > 0;
+    let options = &request.options;
+    let chosen =
+        options.gpu_layers.is_some() || options.host_experts > 0 || options.layer_split.is_some();
     if !by_layers || !has_host || chosen {
         return Ok(None);
     }
@@ -34,44 +38,30 @@ pub(super) fn with_host(request: &Request) -> Result<Option<(Request, Estimate)>
     }
 }
 
-/// The fewest layers whose routed experts stay with the host.
+/// The fewest layers whose routed experts stay with the host, on several devices with the split that makes them so.
 fn experts(request: &Request) -> Result<Option<(Request, Estimate)>> {
-    let with = |host_experts: u32| {
-        laid(
-            request,
-            Options {
-                host_experts,
-                ..request.options
-            },
-        )
-    };
-    let most = request.model.shape.layers;
-    let prepared = prepare(&with(most).load())?;
-    let held = |host_experts: u32| {
-        let own = with(host_experts);
-        let estimate = estimate_prepared(&own.load(), &prepared)?;
-        Ok::<_, Error>((own, estimate))
-    };
-    // What the devices need falls with every layer; what the host needs rises.
-    let on_devices = |estimate: &Estimate| {
-        estimate
-            .available
-            .is_some_and(|available| estimate.memory.fullest().total() <= available)
-    };
-    let (mut least, mut enough) = (0, most);
-    if !on_devices(&held(most)?.1) {
+    let devices = request
+        .hardware
+        .iter()
+        .flat_map(|hardware| &hardware.devices);
+    let budgets: Option<Vec<Bytes>> = devices.map(|device| Some(device.usable?.bytes)).collect();
+    // The user's own file does not tell which of its bytes are experts.
+    let Some(budgets) = budgets.filter(|_| request.model.file.is_none()) else {
         return Ok(None);
-    }
-    while enough - least > 1 {
-        let middle = least + (enough - least) / 2;
-        if on_devices(&held(middle)?.1) {
-            enough = middle;
-        } else {
-            least = middle;
-        }
-    }
-    let found = held(enough)?;
-    Ok((found.1.fits == Some(true)).then_some(found))
+    };
+    let Some(found) = Rows::of(&request.load())?.fewest_in_host(&budgets) else {
+        return Ok(None);
+    };
+    let own = laid(
+        request,
+        Options {
+            host_experts: found.host_experts,
+            layer_split: LayerSplit::of(&found.layers).filter(|_| budgets.len() > 1),
+            ..request.options
+        },
+    );
+    let estimate = estimate(&own.load())?;
+    Ok((estimate.fits == Some(true)).then_some((own, estimate)))
 }
 
 /// The most layers that the devices hold.

@@ -6,9 +6,11 @@ use super::cost::{Price, price};
 use super::rank::is_usual;
 use super::space::{Configuration, Space, singles};
 use super::{Plan, Wish, finish, formats, one, rates};
+use crate::calc::availability::Availability;
 use crate::calc::hardware::{Device, Hardware};
 use crate::calc::load::{Load, Split};
 use crate::calc::speed::Times;
+use crate::catalog::find::find;
 use crate::catalog::{Catalog, Engine, Format};
 use crate::error::Result;
 use crate::request::traffic::Seconds;
@@ -17,8 +19,6 @@ use crate::units::{Bytes, float};
 
 /// Numbers of devices of one server that are tried.
 const COUNTS: [u64; 4] = [1, 2, 4, 8];
-/// Devices of a server where the catalog does not say.
-const USUAL_NODE: u64 = 8;
 
 /// What is looked for.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct Offer {
     pub usd_per_hour: Option<f64>,
     /// The price of one.
     pub price: Option<Price>,
+    /// How the weights are come by.
+    pub availability: Availability,
     /// The plan on it.
     pub plan: Plan,
 }
@@ -72,7 +74,7 @@ pub struct Offers {
 #[derive(Debug, Clone, Copy)]
 struct Found<'a> {
     count: u64,
-    loss: f64,
+    rank: (u64, Availability, u64),
     split: Split,
     engine: &'a Engine,
     format: &'a Format,
@@ -95,7 +97,10 @@ pub fn search(
     request: &Request,
     (wish, target): (&Wish, &Target),
 ) -> Result<Offers> {
-    let bare = &catalog.defaults()?.bare_memory;
+    let (bare, server) = {
+        let defaults = catalog.defaults()?;
+        (&defaults.bare_memory, &defaults.server)
+    };
     let devices: Vec<Device> = catalog
         .gpus()?
         .iter()
@@ -111,6 +116,7 @@ pub fn search(
             .filter(|engine| serves(engine, wish))
             .collect(),
     };
+    let native = find(catalog.formats()?, &request.model.native)?;
     let mut best: BTreeMap<usize, Found<'_>> = BTreeMap::new();
     let mut missed: Vec<Missed> = vec![Missed::default(); devices.len()];
     for engine in engines {
@@ -122,16 +128,18 @@ pub fn search(
                 split: Split::SINGLE,
                 ..request.load()
             };
+            let rank = formats::rank(&request.model, (format, native), engine);
             let space = Space::of(&load, wish.traffic, (&devices, &singles));
             for number in COUNTS {
                 space.each(number, |configuration| {
                     let device = &devices[configuration.device];
-                    if number > node(device) || !device.runs(format) {
+                    let there = number <= device.usual_per_node(server);
+                    if !there || !device.runs(format) || device.refusal(engine).is_some() {
                         return;
                     }
                     let found = Found {
                         count: number,
-                        loss: formats::loss(&request.model, (format, engine)),
+                        rank,
                         split: configuration.split,
                         engine,
                         format,
@@ -174,11 +182,6 @@ fn serves(engine: &Engine, wish: &Wish) -> bool {
     })
 }
 
-/// The most devices of one server.
-fn node(device: &Device) -> u64 {
-    device.per_node().unwrap_or(USUAL_NODE)
-}
-
 /// Keeps a configuration that serves and is better, or notes how near it came.
 fn weigh<'a>(
     (configuration, target): (&Configuration, &Target),
@@ -208,7 +211,7 @@ fn weigh<'a>(
     };
     let key = |found: &Found<'_>| {
         let usual = is_usual(found.split);
-        (found.count, found.loss, found.seconds, !usual)
+        (found.count, found.rank, found.seconds, !usual)
     };
     let better = best
         .get(&configuration.device)
@@ -251,6 +254,7 @@ fn offer(
             .as_ref()
             .map(|price| price.usd_per_hour * float(found.count)),
         price,
+        availability: found.rank.1,
         plan,
     }))
 }

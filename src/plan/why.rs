@@ -6,15 +6,13 @@ use crate::calc::load::Split;
 use crate::catalog::shape::{Attention, FeedForward};
 use crate::request::Request;
 
-/// The share of a device whose idleness is worth a word.
-const IDLE: f64 = 0.25;
-
 /// Fills the reasons of each plan.
 pub(super) fn explain(answer: &mut Answer, request: &Request) {
     let best = answer.plans.first().cloned();
     for plan in &mut answer.plans {
         let mut why = Vec::new();
         why.extend(plan.estimate.spare_words());
+        why.extend(layers(plan));
         why.extend(cache(plan));
         why.extend(experts(plan));
         if let Some(best) = &best {
@@ -22,7 +20,7 @@ pub(super) fn explain(answer: &mut Answer, request: &Request) {
         }
         plan.why = why;
     }
-    answer.notes.extend(best.as_ref().and_then(idle));
+    answer.notes.extend(best.as_ref().and_then(waiting));
     if answer
         .plans
         .iter()
@@ -46,23 +44,21 @@ pub(super) fn explain(answer: &mut Answer, request: &Request) {
     }
 }
 
-/// What `--n-cpu-moe` leaves unused on the devices whose experts it takes.
-fn idle(plan: &Plan) -> Option<String> {
-    let kept = plan.request.options.host_experts;
-    let available = plan.estimate.available?;
-    let least = plan
-        .estimate
-        .memory
-        .devices
-        .iter()
-        .map(|parts| parts.total())
-        .min()?;
-    let free = available - least;
-    (kept > 0 && plan.estimate.memory.devices.len() > 1 && free > available.scale(IDLE)).then(|| {
-        format!(
-            "--n-cpu-moe takes the experts of the first {kept} layers, so the first device keeps {free} free; --tensor-split gives it more layers, which is not calculated"
-        )
-    })
+/// Which layers lie where, where that is not by the devices' memory.
+fn layers(plan: &Plan) -> Option<String> {
+    let options = plan.request.options;
+    let split = options.layer_split?;
+    let kept = options.host_experts;
+    Some(format!(
+        "--n-cpu-moe takes the experts of the first {kept} layers, which lie on the first devices: --tensor-split {split} gives these more layers, so that fewest experts stay in host memory"
+    ))
+}
+
+/// Clients that find no place in the cache.
+fn waiting(plan: &Plan) -> Option<String> {
+    let (clients, places) = (plan.clients?, plan.request.sequences);
+    (places < clients)
+        .then(|| format!("{places} of {clients} clients are answered at once, the others wait"))
 }
 
 /// Whose cache a device holds.

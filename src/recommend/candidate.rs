@@ -5,9 +5,11 @@ use std::rc::Rc;
 
 use super::misses::Misses;
 use super::rank::by_speed;
+use super::too_large::too_large;
 use super::why::reasons;
 use super::{Demands, Rejection};
 use crate::calc::accuracy::{Accuracies, Accuracy, is_native};
+use crate::calc::availability::{Availability, availability};
 use crate::calc::estimate::{Estimate, Prepared, estimate_prepared, prepare};
 use crate::calc::hardware::Hardware;
 use crate::calc::load::{Load, Options, Split};
@@ -16,7 +18,7 @@ use crate::calc::speed::Speed;
 use crate::calc::tensors::parameters;
 use crate::calc::tier::{latency_in_format, tier};
 use crate::catalog::defaults::Tier;
-use crate::catalog::variant::Match;
+use crate::catalog::find::find;
 use crate::catalog::{Catalog, Engine, Format, Model, Shape};
 use crate::error::{Error, Result};
 use crate::request::window_note;
@@ -34,6 +36,8 @@ pub struct Candidate {
     pub estimate: Estimate,
     /// How fast it answers there.
     pub speed: Speed,
+    /// How its weights are come by.
+    pub availability: Availability,
     /// What accuracy to expect.
     pub accuracy: Accuracy,
     /// The tier's latency, in milliseconds.
@@ -73,11 +77,20 @@ impl Space<'_> {
         !format.only_native || is_native(model, format, Some(self.engine))
     }
 
-    /// Whether a format only widens what the engine runs as it was published: that gains nothing.
-    fn widens(&self, model: &Model, format: &Format) -> bool {
-        let own = |format: &&Format| is_native(model, format, Some(self.engine));
-        let published = self.formats.iter().find(own);
-        published.is_some_and(|published| !own(&format) && format.bits > published.bits)
+    /// The formats to try for a model, those left out that only widen what the engine runs as it was published:
+    /// that gains nothing.
+    pub(super) fn formats_of(&self, model: &Model) -> impl Iterator<Item = &Format> {
+        let own = |format: &Format| is_native(model, format, Some(self.engine));
+        let published = self.formats.iter().position(own);
+        let widest = published.map_or(u64::MAX, |own| self.formats[own].bits);
+        self.formats
+            .iter()
+            .enumerate()
+            .filter_map(move |(place, format)| {
+                let is_own = published == Some(place) || own(format);
+                ((is_own || !format.only_native) && (is_own || format.bits <= widest))
+                    .then_some(format)
+            })
     }
 
     /// What all formats of the model, and all models of its shape, have in common.
@@ -144,15 +157,14 @@ pub(super) fn best(
     }
     let mut best: Option<Candidate> = None;
     let mut misses = Misses::default();
-    for format in space
-        .formats
-        .iter()
-        .filter(|format| space.offers(model, format) && !space.widens(model, format))
-    {
+    if let Some(misses) = too_large(space, model) {
+        return Ok(Err(misses.rejection(model)));
+    }
+    for format in space.formats_of(model) {
         let accuracy = space.accuracy((model, format), tier.accuracy);
         if best
             .as_ref()
-            .is_some_and(|best| accuracy.rounded() < best.accuracy.rounded())
+            .is_some_and(|best| accuracy.rank() < best.accuracy.rank())
         {
             continue;
         }
@@ -211,19 +223,32 @@ fn missed_accuracy(
     found: Candidate,
 ) -> std::result::Result<Candidate, Option<Rejection>> {
     match demands.min_accuracy {
-        Some(limit) if found.accuracy.expected < limit => Err(Some(Rejection {
-            model: found.model.id.clone(),
-            format: found.format.id.clone(),
-            reason: format!(
-                "an accuracy of {:.1} is expected, {limit} is asked for{}",
-                found.accuracy.expected,
-                found
-                    .too_slow
-                    .map_or_else(String::new, |format| format!("; {format} is too slow"))
-            ),
-            short_by: None,
-            too_slow: Vec::new(),
-        })),
+        Some(limit)
+            if found
+                .accuracy
+                .expected
+                .is_none_or(|expected| expected < limit) =>
+        {
+            Err(Some(Rejection {
+                model: found.model.id.clone(),
+                format: found.format.id.clone(),
+                reason: format!(
+                    "{}, {limit} is asked for{}",
+                    found.accuracy.expected.map_or_else(
+                        || format!(
+                            "what {} costs of the accuracy, nobody published",
+                            found.format.id
+                        ),
+                        |expected| format!("an accuracy of {expected:.1} is expected"),
+                    ),
+                    found
+                        .too_slow
+                        .map_or_else(String::new, |format| format!("; {format} is too slow"))
+                ),
+                short_by: None,
+                too_slow: Vec::new(),
+            }))
+        }
         _ => Ok(found),
     }
 }
@@ -255,6 +280,7 @@ fn candidate(
     let weights = estimate.memory.sum().weights + estimate.memory.host.weights;
     let latency_ms = latency_in_format(tier, claim, weights.as_f64() / as_fp32.as_f64());
     let load = space.load(model, format);
+    let native = find(space.catalog.formats()?, &model.native)?;
     let mut found = Candidate {
         too_slow: None,
         why: Vec::new(),
@@ -267,6 +293,7 @@ fn candidate(
             demands.traffic.concurrency.unwrap_or(demands.sequences),
         ),
         estimate,
+        availability: availability(model, (format, native), Some(space.engine)),
         accuracy,
         tier_latency_ms: tier.latency_ms,
         latency_ms,
@@ -276,17 +303,17 @@ fn candidate(
 }
 
 impl Candidate {
-    /// Whether its weights can be had in exactly this size.
+    /// Whether its weights can be had in exactly this size, as they are or to be made.
     #[must_use]
     pub fn is_real(&self) -> bool {
-        self.model
-            .checkpoint
-            .as_ref()
-            .is_none_or(|weights| weights.matching == Match::Exact)
+        self.availability != Availability::Paper
     }
 
     fn serves_better_than(&self, other: &Self) -> bool {
-        let by_accuracy = self.accuracy.rounded().cmp(&other.accuracy.rounded());
-        by_accuracy.then(by_speed(other, self)).is_gt()
+        let by_accuracy = self.accuracy.rank().cmp(&other.accuracy.rank());
+        by_accuracy
+            .then(other.availability.cmp(&self.availability))
+            .then(by_speed(other, self))
+            .is_gt()
     }
 }

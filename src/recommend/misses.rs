@@ -17,6 +17,11 @@ pub(super) struct Misses {
 }
 
 impl Misses {
+    /// The least that a format lacks; none where none was noted.
+    pub(super) fn least_short(&self) -> Option<Bytes> {
+        self.short.as_ref().map(|(least, _)| *least)
+    }
+
     pub(super) fn note_short(&mut self, by: Bytes, format: &Format) {
         if self.short.as_ref().is_none_or(|(least, _)| by < *least) {
             self.short = Some((by, format.id.clone()));

@@ -4,6 +4,7 @@ mod candidate;
 mod misses;
 mod nearest;
 mod rank;
+mod too_large;
 mod why;
 
 use std::cell::RefCell;
@@ -16,7 +17,8 @@ use crate::catalog::{Catalog, Engine, Format, KvFormat, Model, Origin, Scenario}
 use crate::error::{Error, Result};
 use crate::request::traffic::TooSlow;
 use crate::request::{
-    HardwareAsked, SpeedDemands, SplitAsked, Traffic, TrafficAsked, check_load, engine_for,
+    HardwareAsked, SpeedDemands, SplitAsked, Traffic, TrafficAsked, check_engine, check_load,
+    engine_for,
 };
 use crate::units::{Bytes, Tokens};
 
@@ -121,6 +123,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
         Some(name) => find(catalog.engines()?, name)?.clone(),
         None => engine_for(catalog, hardware)?,
     };
+    check_engine(Some(hardware), Some(&engine))?;
     let split = SplitAsked::default().resolve(Some(hardware), Some(&engine))?;
     let formats = formats(catalog, &engine, hardware, asked.format.as_deref())?;
     let models = models(catalog, asked)?;

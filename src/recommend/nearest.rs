@@ -147,7 +147,10 @@ fn bigger(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Optio
         let Some(device) = Device::of(gpu, None, bare) else {
             continue;
         };
-        let Some(usable) = device.usable else {
+        let Some(usable) = device
+            .usable
+            .filter(|_| device.refusal(space.engine).is_none())
+        else {
             continue;
         };
         let hardware = Hardware::of(&device, count(space.hardware.devices.len()));

@@ -6,12 +6,12 @@ use super::{Candidate, Rejection};
 use crate::catalog::Origin;
 use crate::request::traffic::TooSlow;
 
-/// Real weights before paper ones, then expected accuracy, then speed, then the id.
+/// Weights that can be downloaded before those that must be made, and these before paper ones; then expected accuracy, then speed, then the id.
 pub(super) fn sort(candidates: &mut [Candidate]) {
     candidates.sort_by(|one, two| {
-        two.is_real()
-            .cmp(&one.is_real())
-            .then(two.accuracy.rounded().cmp(&one.accuracy.rounded()))
+        one.availability
+            .cmp(&two.availability)
+            .then(two.accuracy.rank().cmp(&one.accuracy.rank()))
             .then(by_speed(one, two))
             .then(one.model.id.cmp(&two.model.id))
     });

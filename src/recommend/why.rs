@@ -1,6 +1,7 @@
 //! Why a candidate stands where it stands, in words.
 
 use super::Candidate;
+use crate::calc::availability::Availability;
 use crate::calc::speed::Speed;
 use crate::catalog::Basis;
 use crate::catalog::variant::Match;
@@ -12,7 +13,13 @@ pub(super) fn reasons(found: &Candidate) -> Vec<String> {
     why.extend(found.estimate.spare_words());
     why.push(match &found.model.checkpoint {
         Some(weights) => match weights.matching {
-            Match::Exact => format!("weights can be downloaded: {}", weights.repo),
+            Match::Exact => match found.availability {
+                Availability::Ready => format!("weights can be downloaded: {}", weights.repo),
+                Availability::Made | Availability::Paper => format!(
+                    "weights must be made of {}: nobody is known to publish them in {}",
+                    weights.repo, found.format.name
+                ),
+            },
             Match::Nearest => {
                 format!(
                     "no weights of this size exist; the nearest are {}",
@@ -56,10 +63,9 @@ fn accuracy_reason(found: &Candidate) -> String {
         }
     };
     let format = &found.format.name;
-    match accuracy.loss {
-        Some(loss) if loss > 0.0 => format!(
-            "accuracy {:.1} expected: {:.1} {from}, less {:.2}% by {format}",
-            accuracy.expected,
+    match accuracy.loss.zip(accuracy.expected) {
+        Some((loss, expected)) if loss > 0.0 => format!(
+            "accuracy {expected:.1} expected: {:.1} {from}, less {:.2}% by {format}",
             accuracy.model,
             loss * 100.0
         ),
@@ -68,7 +74,7 @@ fn accuracy_reason(found: &Candidate) -> String {
             accuracy.model
         ),
         None => format!(
-            "accuracy {:.1} {from}; what {format} costs of it, nobody published",
+            "accuracy not known: {:.1} {from}, and what {format} costs of it nobody published",
             accuracy.model
         ),
     }

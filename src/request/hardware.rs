@@ -133,11 +133,19 @@ fn device(catalog: &Catalog, name: &str, size: Option<f64>, host: Option<Bytes>)
     let defaults = catalog.defaults()?;
     // Most questions name an id: the other devices need not be read then.
     let own = catalog.entry::<Gpu>(name)?;
+    let some;
     let devices = match &own {
         Some(gpu) => std::slice::from_ref(gpu),
-        None => catalog.gpus()?,
+        None => {
+            some = catalog.gpus_like(name)?;
+            &some
+        }
     };
-    let named = find_gpu(devices, name)?;
+    let named = match find_gpu(devices, name) {
+        // What comes near a name that nobody has may be any of them.
+        Err(Error::Unknown { .. }) => find_gpu(catalog.gpus()?, name)?,
+        other => other?,
+    };
     let gpu = named.gpu;
     let size = named.size_gb.or(size);
     if gpu.kind == GpuKind::Cpu {

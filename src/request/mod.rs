@@ -4,7 +4,7 @@ pub mod hardware;
 pub mod traffic;
 
 use crate::calc::hardware::Hardware;
-use crate::calc::load::{Load, Options, Split};
+use crate::calc::load::{LayerSplit, Load, Options, Split};
 use crate::calc::parallel::{self, startable};
 use crate::calc::what_if::WhatIf;
 use crate::catalog::find::find;
@@ -106,6 +106,8 @@ impl Request {
                 .map(|hardware| engine_for(catalog, hardware))
                 .transpose()?,
         };
+        check_engine(hardware.as_ref(), engine.as_ref())?;
+        check_layers(hardware.as_ref(), asked.options.layer_split)?;
         let mut notes: Vec<String> = changed.into_iter().collect();
         let format = resolve_format(
             catalog,
@@ -160,6 +162,31 @@ impl Request {
             options: self.options,
             explain: self.explain,
         }
+    }
+}
+
+/// Refuses an engine on devices where what it does is not calculated.
+///
+/// # Errors
+/// Which device, and what the engine does there.
+pub fn check_engine(hardware: Option<&Hardware>, engine: Option<&Engine>) -> Result<()> {
+    let refused = hardware
+        .zip(engine)
+        .and_then(|(hardware, engine)| hardware.refusal(engine));
+    match refused {
+        Some(reason) => Err(Error::Unanswerable(reason)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses proportions of other devices than there are.
+fn check_layers(hardware: Option<&Hardware>, split: Option<LayerSplit>) -> Result<()> {
+    let there = hardware.map_or(1, |hardware| hardware.devices.len());
+    match split.map(|split| split.parts().len()) {
+        Some(parts) if parts != there => Err(Error::Unanswerable(format!(
+            "--tensor-split names {parts} devices, but there are {there}"
+        ))),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -115,7 +115,7 @@ fn layout(load: &Load<'_>) -> LatentLayout {
     }
 }
 
-fn unknown(load: &Load<'_>) -> Error {
+pub(super) fn unknown(load: &Load<'_>) -> Error {
     Error::Unanswerable(format!(
         "llama.cpp does not load {}: it has no graph for {}",
         load.model.id,
@@ -195,7 +195,7 @@ pub fn file_bytes(load: &Load<'_>) -> Option<Bytes> {
 }
 
 /// The file type of the question's format.
-fn mix(load: &Load<'_>) -> Result<Mix> {
+pub(super) fn mix(load: &Load<'_>) -> Result<Mix> {
     let Storage::Gguf { mix } = &load.format.storage else {
         return Err(Error::Unanswerable(format!(
             "llama.cpp does not run `{}`: it is no GGUF type",
@@ -208,7 +208,7 @@ fn mix(load: &Load<'_>) -> Result<Mix> {
 }
 
 /// The device context of the process; nothing on the processor.
-fn runtime(load: &Load<'_>, backend: Backend) -> Bytes {
+pub(super) fn runtime(load: &Load<'_>, backend: Backend) -> Bytes {
     match backend {
         Backend::Cpu => Bytes::ZERO,
         Backend::Cuda => {
@@ -255,7 +255,7 @@ fn host(load: &Load<'_>, prepared: &Prepared, weights: &LayerWeights) -> HostPar
     }
 }
 
-fn settings(load: &Load<'_>) -> Result<Settings> {
+pub(super) fn settings(load: &Load<'_>) -> Result<Settings> {
     let flash_attention = load.options.flash_attention.unwrap_or(true);
     let supported = matches!(
         load.kv,

@@ -16,10 +16,12 @@ mod load;
 mod network;
 mod places;
 mod report;
+mod rows;
 pub mod settings;
 
 pub use backend::Backend;
 pub use cache::{cache_bytes, layer_bytes};
 pub use load::{Prepared, file_bytes, memory, prepare, with_weights};
 pub use places::layers_by_device;
+pub use rows::{Laid, Rows};
 pub use settings::{Outputs, Settings};

@@ -40,20 +40,14 @@ pub(super) fn places(load: &Load<'_>, backend: Backend) -> Vec<Place> {
         Backend::Cuda => load.options.gpu_layers.unwrap_or(all).min(all),
     };
     let first = all - offloaded;
-    let shares = shares(load);
-    let mut places = Vec::with_capacity(shares.len());
+    let ends = match load.options.layer_split {
+        Some(split) => by_parts(split.parts(), offloaded),
+        None => by_shares(&shares(load), offloaded),
+    };
+    let mut places = Vec::with_capacity(ends.len());
     let mut start = first;
-    let mut sum = 0.0;
-    for (position, share) in shares.iter().enumerate() {
-        sum += share;
-        let last = position + 1 == shares.len();
-        // The first layer whose place in the row is not below the devices so far.
-        let end = if last {
-            all
-        } else {
-            first + small(float(u64::from(offloaded)) * sum).min(offloaded)
-        };
-        let end = end.max(start);
+    for end in ends {
+        let end = (first + end).max(start);
         places.push(Place {
             layers: start.min(layers)..end.min(layers),
             output: end == all && start < all,
@@ -61,6 +55,35 @@ pub(super) fn places(load: &Load<'_>, backend: Backend) -> Vec<Place> {
         start = end;
     }
     places
+}
+
+/// Where each device's layers end among those that are offloaded: at the first layer whose place in the row is not
+/// below the shares of memory so far.
+fn by_shares(shares: &[f64], offloaded: u32) -> Vec<u32> {
+    let mut sum = 0.0;
+    let mut ends: Vec<u32> = shares
+        .iter()
+        .map(|share| {
+            sum += share;
+            small(float(u64::from(offloaded)) * sum).min(offloaded)
+        })
+        .collect();
+    if let Some(last) = ends.last_mut() {
+        *last = offloaded;
+    }
+    ends
+}
+
+/// The same for whole parts, which are exact where they are as many as the layers.
+fn by_parts(parts: &[u32], offloaded: u32) -> Vec<u32> {
+    let all: u64 = parts.iter().copied().map(u64::from).sum();
+    let mut sum = 0;
+    let end = |part: &u32| {
+        sum += u64::from(*part);
+        let end = (u64::from(offloaded) * sum).div_ceil(all.max(1));
+        u32::try_from(end).unwrap_or(offloaded)
+    };
+    parts.iter().map(end).collect()
 }
 
 fn small(value: f64) -> u32 {

@@ -104,7 +104,12 @@ impl Constants {
             decode: decode?,
             prefill,
             attention: share(&speed.attention_compute)?,
-            chunk_layer: find(&speed.chunk_layer_seconds, key).unwrap_or(0.0),
+            // An engine without the term has no table of it; one with a table that says nothing here is not known.
+            chunk_layer: if speed.chunk_layer_seconds.is_empty() {
+                0.0
+            } else {
+                find(&speed.chunk_layer_seconds, key)?
+            },
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use crate::cli::quantity::{gigabits, gigabytes, positive, share, tokens};
+use crate::calc::load::LayerSplit;
+use crate::cli::quantity::{gigabits, gigabytes, layer_split, positive, share, tokens};
 use crate::request::SplitAsked;
 
 /// A model as it would be run.
@@ -143,6 +144,9 @@ pub(in crate::cli) struct Engine {
     /// llama.cpp: leading layers whose routed experts stay in the host's memory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) n_cpu_moe: Option<u32>,
+    /// llama.cpp: how layers are shared out among devices, the output counted as one, such as 40,22
+    #[arg(long, value_name = "N,N", value_parser = layer_split)]
+    pub(in crate::cli) tensor_split: Option<LayerSplit>,
     /// llama.cpp: one cache shared by all sequences
     #[arg(long)]
     pub(in crate::cli) kv_unified: bool,

@@ -6,6 +6,7 @@ use super::super::Exit;
 use super::super::args;
 use super::super::model::model;
 use super::Session;
+use super::memory::loadable;
 use crate::calc::estimate::weights;
 use crate::calc::plain::sequence_bytes;
 use crate::catalog::find::find;
@@ -95,7 +96,16 @@ pub(in super::super) fn migrate(session: &Session<'_>, args: &args::Migrate) -> 
 /// Every format of a model.
 pub(in super::super) fn quantize(session: &Session<'_>, args: &args::OneModel) -> Result<Exit> {
     let model = model(session.catalog, &args.model)?.0;
-    let rows = crate::quantize::quantize(session.catalog, &model)?;
+    let is_gguf = model.file.as_ref().is_some_and(|file| file.is_gguf);
+    let published = model
+        .checkpoint
+        .as_ref()
+        .map(|weights| weights.repo.as_str());
+    // A GGUF is what is made of a checkpoint, and nothing is made of it.
+    let source = loadable(&model, &args.model)
+        .or(published)
+        .filter(|_| !is_gguf);
+    let rows = crate::quantize::quantize_from(session.catalog, &model, source)?;
     let reply = Reply {
         document: document::quantize(&model, &rows)?,
         report: view::quantize(&model, &rows),

@@ -1,5 +1,7 @@
 //! `dsk memory` and `dsk check`.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::super::args;
@@ -36,7 +38,7 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
     notes.extend(found.memory.notes.iter().cloned());
     let verification = args
         .explain
-        .then(|| verification(&request, &args.load.model))
+        .then(|| verification(&request, &args.load))
         .flatten();
     if let Some(Err(error)) = &verification {
         notes.push(format!("no command to check it: {error}"));
@@ -63,12 +65,36 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
 }
 
 /// How to check the answer on the engine; none without one.
-fn verification(request: &Request, name: &str) -> Option<crate::error::Result<Verification>> {
+fn verification(
+    request: &Request,
+    args: &args::Load,
+) -> Option<crate::error::Result<Verification>> {
     let launch = Launch::of(request)?;
     Some(verify(&Launch {
-        path: (request.model.origin == Origin::File).then_some(name),
+        path: own_path(request, args),
         ..launch
     }))
+}
+
+/// The user's own file or folder, where the model of `request` is one.
+pub(super) fn own_path<'a>(request: &Request, args: &'a args::Load) -> Option<&'a str> {
+    loadable(&request.model, &args.model)
+}
+
+/// What an engine loads of the user's own `model` that was named by `path`: a GGUF file, else the folder of the
+/// configuration; none where the model is one of the catalog.
+pub(super) fn loadable<'a>(model: &Model, path: &'a str) -> Option<&'a str> {
+    let file = match model.origin {
+        Origin::File => Path::new(path),
+        Origin::Variant | Origin::Release => return None,
+    };
+    if file.is_dir() || model.file.as_ref().is_some_and(|file| file.is_gguf) {
+        return Some(path);
+    }
+    match file.parent()?.to_str()? {
+        "" => Some("."),
+        folder => Some(folder),
+    }
 }
 
 /// Whether a model fits and meets demands.
@@ -135,6 +161,7 @@ pub(super) fn asked(args: &args::Load, context: Option<Tokens>) -> Asked {
                 .map(|switch| switch == OnOff::On),
             gpu_layers: args.engine.gpu_layers,
             host_experts: args.engine.n_cpu_moe.unwrap_or(0),
+            layer_split: args.engine.tensor_split,
             unified_cache: args.engine.kv_unified,
             legacy_file: args.engine.legacy_gguf,
             all_logits: args.engine.all_logits,

@@ -62,6 +62,7 @@ pub(super) struct PlanPart<'a> {
     cost: Option<CostPart<'a>>,
     gpu_layers: Option<u32>,
     host_expert_layers: u32,
+    tensor_split: Option<Vec<u32>>,
     why: &'a [String],
     command: &'a str,
 }
@@ -180,6 +181,11 @@ impl<'a> PlanPart<'a> {
             cost: plan.cost.as_ref().map(CostPart::of),
             gpu_layers: plan.request.options.gpu_layers,
             host_expert_layers: plan.request.options.host_experts,
+            tensor_split: plan
+                .request
+                .options
+                .layer_split
+                .map(|split| split.parts().to_vec()),
             why: &plan.why,
             command,
         }

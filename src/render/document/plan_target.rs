@@ -42,6 +42,7 @@ struct OfferPart<'a> {
     usd_per_hour: Option<f64>,
     price_kind: Option<&'a str>,
     price_date: Option<&'a str>,
+    availability: &'static str,
     plan: PlanPart<'a>,
 }
 
@@ -90,6 +91,7 @@ impl<'a> OfferPart<'a> {
             usd_per_hour: offer.usd_per_hour,
             price_kind: price.map(|price| price.kind.as_str()),
             price_date: price.map(|price| price.date.as_str()),
+            availability: offer.availability.word(),
             plan: PlanPart::of(&offer.plan, command, rank),
         }
     }

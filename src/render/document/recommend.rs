@@ -73,6 +73,7 @@ struct Row<'a> {
     accuracy: AccuracyPart,
     tier: TierPart,
     checkpoint: CheckpointPart<'a>,
+    availability: &'static str,
     command: &'a str,
     why: &'a [String],
     notes: &'a [String],
@@ -82,7 +83,7 @@ struct Row<'a> {
 struct AccuracyPart {
     tier: f64,
     model: f64,
-    expected: f64,
+    expected: Option<f64>,
     loss: Option<f64>,
     basis: &'static str,
 }
@@ -168,6 +169,7 @@ fn row<'a>(
         },
         tier: TierPart::of(candidate.tier_latency_ms, candidate.accuracy.tier),
         checkpoint: CheckpointPart::of(&candidate.model),
+        availability: candidate.availability.word(),
         command,
         why: &candidate.why,
         notes: &candidate.notes,

@@ -1,6 +1,7 @@
 //! `dsk plan --target` for people.
 
 use super::plan::split;
+use crate::calc::availability::Availability;
 use crate::calc::speed::Range;
 use crate::plan::Wish;
 use crate::plan::target::{Offer, Offers, Target};
@@ -105,7 +106,11 @@ fn row(offer: &Offer, rank: u64, wish: &Wish) -> Vec<String> {
             .usd_per_hour
             .map_or_else(|| "-".to_owned(), |price| format!("{price:.2}")),
         engine.map_or_else(String::new, |engine| engine.name.clone()),
-        plan.request.format.id.clone(),
+        match offer.availability {
+            Availability::Ready => plan.request.format.id.clone(),
+            Availability::Made => format!("{} +", plan.request.format.id),
+            Availability::Paper => format!("{} *", plan.request.format.id),
+        },
         split(plan.request.split),
         time(speed.time_to_first_token),
         time(speed.time_per_output_token),
@@ -121,6 +126,16 @@ fn legend(offers: &[&Offer], limit: usize) -> String {
     }
     if hidden > 0 {
         parts.push(format!("{hidden} more with --limit"));
+    }
+    let shown = |wanted: Availability| {
+        let mut rows = offers.iter().take(limit);
+        rows.any(|offer| offer.availability == wanted)
+    };
+    if shown(Availability::Made) {
+        parts.push("+ nobody is known to publish it in that format: it is made first".to_owned());
+    }
+    if shown(Availability::Paper) {
+        parts.push("* exists only in the article".to_owned());
     }
     parts.push("one row a device, with as few as serve".to_owned());
     parts.join("; ")

@@ -2,6 +2,7 @@
 
 use super::gib;
 use super::speed::number;
+use crate::calc::availability::Availability;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation};
 use crate::render::report::{Align, Report, Table};
 
@@ -85,7 +86,10 @@ fn row(candidate: &Candidate, rank: u64) -> Vec<String> {
             .speed
             .throughput
             .map_or_else(|| "?".to_owned(), |rate| number(rate.value)),
-        format!("{:.1}", candidate.accuracy.expected),
+        candidate
+            .accuracy
+            .expected
+            .map_or_else(|| "?".to_owned(), |expected| format!("{expected:.1}")),
     ]
 }
 
@@ -124,25 +128,26 @@ fn rejections(answer: &Recommendation) -> Vec<String> {
 fn name(candidate: &Candidate) -> String {
     let id = &candidate.model.id;
     let short = id.strip_prefix("deepseek-").unwrap_or(id);
-    if candidate.is_real() {
-        short.to_owned()
-    } else {
-        format!("{short} *")
+    match candidate.availability {
+        Availability::Ready => short.to_owned(),
+        Availability::Made => format!("{short} +"),
+        Availability::Paper => format!("{short} *"),
     }
 }
 
 /// What the columns and marks mean.
 fn legend(answer: &Recommendation, limit: usize) -> String {
-    let paper = answer
-        .ranked
-        .iter()
-        .take(limit)
-        .any(|candidate| !candidate.is_real());
-    let mark = if paper {
-        "; * exists only in the article: the command runs the nearest weights"
-    } else {
-        ""
+    let shown = |wanted: Availability| {
+        let mut rows = answer.ranked.iter().take(limit);
+        rows.any(|candidate| candidate.availability == wanted)
     };
+    let mut mark = String::new();
+    if shown(Availability::Made) {
+        mark.push_str("; + nobody is known to publish it in that format: the command makes it");
+    }
+    if shown(Availability::Paper) {
+        mark.push_str("; * exists only in the article: the command runs the nearest weights");
+    }
     let hidden = answer.ranked.len().saturating_sub(limit);
     let more = if hidden > 0 {
         format!("; {hidden} more with --limit")
