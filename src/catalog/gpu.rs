@@ -38,7 +38,7 @@ pub struct Gpu {
     pub laptop: bool,
     /// Year of the release.
     pub year: u32,
-    /// Board power in watts.
+    /// The most watts that its board may draw; none where laptops choose it or a card has several devices.
     #[serde(default)]
     pub power_watts: Option<u32>,
     /// NVIDIA's compute capability.
@@ -161,7 +161,7 @@ pub struct GpuMemory {
     pub source: String,
 }
 
-/// Dense peak rates, in operations per second; FP32 accumulation unless the name says otherwise.
+/// Dense peak rates of the fastest units, in operations per second; FP32 accumulation unless the name says otherwise.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peak {
@@ -171,6 +171,9 @@ pub struct Peak {
     /// FP16 with FP16 accumulation.
     #[serde(default)]
     pub fp16_accumulate_fp16_flops: Option<u64>,
+    /// FP16 of the vector units, of a device whose matrix units have no agreed rate.
+    #[serde(default)]
+    pub vector_fp16_flops: Option<u64>,
     /// BF16.
     #[serde(default)]
     pub bf16_flops: Option<u64>,

@@ -96,11 +96,11 @@ pub fn find_gpu<'a>(gpus: &'a [Gpu], name: &str) -> Result<Named<'a>> {
     }
     let matches = candidates(gpus, name);
     match matches.as_slice() {
-        [gpu] => Ok(Named {
+        [gpu] if !is_plain_word(&asked) => Ok(Named {
             gpu,
             size_gb: size_gb.or_else(|| last_number(gpu, &asked)),
         }),
-        [] => Err(unknown),
+        [] | [_] => Err(unknown),
         several if several.len() <= MOST_CANDIDATES => Err(Error::Ambiguous {
             name: name.to_owned(),
             candidates: several.iter().map(|gpu| gpu.id.clone()).collect(),
@@ -161,7 +161,7 @@ impl Known {
         let mut all = words(&gpu.architecture);
         all.extend(id.iter().cloned());
         for name in gpu.names() {
-            all.extend(words(name));
+            all.extend(words(&without_brackets(name)));
         }
         if !all.iter().any(Word::is_form) {
             all.push(Word::text_of("pcie"));
@@ -208,6 +208,30 @@ impl Known {
                 .all(|part| asked.iter().any(|word| part.stands_for(word)))
         })
     }
+}
+
+/// A name without what it says in brackets, which explains it and is no part of it.
+fn without_brackets(name: &str) -> String {
+    let mut depth = 0_u32;
+    let kept = |letter: &char| {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            other => return depth == 0 || other.is_whitespace(),
+        }
+        false
+    };
+    name.chars().filter(kept).collect()
+}
+
+/// Whether it is one word without a digit, which tells no device from another unless it is a name of its own.
+fn is_plain_word(asked: &[Word]) -> bool {
+    asked.first().is_some_and(|first| {
+        let digits = first
+            .text()
+            .contains(|letter: char| letter.is_ascii_digit());
+        !digits && asked.iter().all(|word| word == first)
+    })
 }
 
 /// The sizes that it is sold in, and the figure that another source gives for the box.

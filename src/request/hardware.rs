@@ -19,6 +19,8 @@ pub struct HardwareAsked {
     pub vram_gb: Option<f64>,
     /// Names of devices, each perhaps with a count before it.
     pub gpu: Option<String>,
+    /// Those of the names that stood where a count may stand.
+    pub listed: Option<String>,
     /// How many of them.
     pub count: Option<u64>,
     /// GB of the host's memory.
@@ -68,12 +70,30 @@ impl HardwareAsked {
                 &Device::bare(checked_gb(size)?, &defaults.bare_memory),
                 count,
             ),
-            (Some(names), size) => named(catalog, names, (size, host, count))?,
+            (Some(names), size) => {
+                named(catalog, names, (size, host, count)).map_err(|error| self.explained(error))?
+            }
         };
         hardware.host = host;
         hardware.host_bandwidth = self.host_bandwidth();
         hardware.network = self.network();
         Ok(Some(hardware))
+    }
+}
+
+impl HardwareAsked {
+    /// The error, which says what was expected where a name stood in the place of a count.
+    fn explained(&self, error: Error) -> Error {
+        let (Error::Unknown { name, .. }, Some(listed)) = (&error, &self.listed) else {
+            return error;
+        };
+        let said = |part: &str| part.trim().ends_with(name.as_str());
+        if listed.split(',').any(said) {
+            return Error::Unanswerable(format!(
+                "`{name}` is neither a count nor a device: --gpus expects a count such as `2`, or devices such as `4090,3090`"
+            ));
+        }
+        error
     }
 }
 

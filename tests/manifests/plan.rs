@@ -267,7 +267,7 @@ fn thresholds_are_the_plans() {
     let board: Value = serde_json::from_str(board.as_str().expect("text")).expect("JSON");
     assert_eq!(board["panels"].as_array().expect("panels").len(), 8);
 
-    let unpredicted = Plan::of("r1", "8xmi250x", "vllm");
+    let unpredicted = Plan::of("r1", "16xmi250x", "vllm");
     assert!(rule(&unpredicted, "FirstTokenP99").contains("offset 1w"));
 }
 

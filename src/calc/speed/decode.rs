@@ -90,12 +90,9 @@ pub(super) fn step(run: &Run<'_>, batch: f64) -> Step {
     .times(machine.slower)
 }
 
-/// Seconds of a step's products; none where the peak is not sourced, as only processors lack it.
+/// Seconds of a step's products; one sequence's hide behind reading where the peak is not sourced.
 fn arithmetic(run: &Run<'_>, batch: f64) -> f64 {
     let (machine, volume, places) = (run.machine, run.volume, &run.places);
-    let (Some(peak), Some(peak16)) = (machine.peak, machine.peak16) else {
-        return 0.0;
-    };
     let found = &machine.found;
     let common = (volume.common_weights + volume.head_weights) / places.tensor;
     let experts = volume.expert_weights / places.sharing();
@@ -108,8 +105,14 @@ fn arithmetic(run: &Run<'_>, batch: f64) -> f64 {
     let operations = 2.0 * (here * common + multiplied * experts);
     let unpacked = found
         .unpack
-        .map_or(0.0, |share| 2.0 * (common + experts) / (peak16 * share));
-    operations / (peak * found.decode) + unpacked
+        .zip(machine.unpacking)
+        .map_or(0.0, |(share, rate)| {
+            2.0 * (common + experts) / (rate * share)
+        });
+    let multiplying = machine
+        .peak
+        .map_or(0.0, |peak| operations / (peak * found.decode));
+    multiplying + unpacked
 }
 
 /// Seconds that `tokens` tokens' activations take over the link in all layers.

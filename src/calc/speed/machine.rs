@@ -43,6 +43,10 @@ pub(super) struct Machine<'a> {
     pub(super) peak: Option<f64>,
     /// 16-bit operations per second, where they are sourced.
     pub(super) peak16: Option<f64>,
+    /// 16-bit operations per second of the units that unpack weights, where they are sourced.
+    pub(super) unpacking: Option<f64>,
+    /// The arithmetic whose peak is not sourced, of a device that is no processor.
+    pub(super) no_peak: Option<&'static str>,
     /// Bytes per second of a link within a node and across PCI Express, one direction, where they are sourced.
     pub(super) link: Option<f64>,
     /// The network between nodes, where its rate was said.
@@ -153,12 +157,12 @@ impl<'a> Machine<'a> {
         })?;
         let cpu = first.gpu.is_none_or(|gpu| gpu.kind == GpuKind::Cpu);
         let peak = |kernel| slowest_peak(&gpus, kernel);
-        if !cpu && (peak(key.kernel).is_none() || peak(Kernel::Fp16).is_none()) {
-            return Err(format!(
-                "{} has no sourced peak of {} arithmetic",
-                first.name,
-                arithmetic(key.kernel)
-            ));
+        let lacking = !cpu && (peak(key.kernel).is_none() || peak(Kernel::Fp16).is_none());
+        let no_peak = lacking.then(|| arithmetic(key.kernel));
+        let unpacking = peak(Kernel::Fp16).or_else(|| slowest_vector(&gpus));
+        // Unpacking is arithmetic that even one sequence's token waits for.
+        if let (Some(words), Some(_), None) = (no_peak, found.unpack, unpacking) {
+            return Err(lacks(first.name, words));
         }
         let slower = constants
             .slower
@@ -177,6 +181,8 @@ impl<'a> Machine<'a> {
             bandwidth: bandwidth(&gpus),
             peak: peak(key.kernel),
             peak16: peak(Kernel::Fp16),
+            unpacking,
+            no_peak,
             link: slowest_link(&gpus),
             far_link: hardware.network.map(float),
             per_node: hardware.per_node(),
@@ -318,6 +324,14 @@ fn slowest_peak(gpus: &[Known<'_>], kernel: Kernel) -> Option<f64> {
         .map(float)
 }
 
+fn slowest_vector(gpus: &[Known<'_>]) -> Option<f64> {
+    gpus.iter()
+        .map(|known| known.gpu?.peak.as_ref()?.vector_fp16_flops)
+        .min_by_key(|peak| peak.unwrap_or(0))
+        .flatten()
+        .map(float)
+}
+
 fn peak_of(peak: &Peak, kernel: Kernel) -> Option<u64> {
     match kernel {
         Kernel::Fp16 | Kernel::Unpacked | Kernel::Q8 | Kernel::Blocks => {
@@ -327,6 +341,11 @@ fn peak_of(peak: &Peak, kernel: Kernel) -> Option<u64> {
         Kernel::Fp4 => peak.fp4_flops,
         Kernel::Int8 => peak.int8_ops,
     }
+}
+
+/// Why a device without a sourced peak has no time.
+pub(super) fn lacks(device: &str, arithmetic: &str) -> String {
+    format!("{device} has no sourced peak of {arithmetic} arithmetic")
 }
 
 /// The arithmetic of a kernel, in words.

@@ -17,6 +17,8 @@ pub enum Unknown {
     Speculative,
     /// Prompts that are computed from the host's memory were not measured.
     Host,
+    /// Prompts and batches need a peak, and the device has none that is sourced.
+    Peak,
 }
 
 /// Devices by what they share.

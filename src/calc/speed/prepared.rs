@@ -1,6 +1,6 @@
 //! A model, format, engine and kind of device, prepared for many splits and workloads.
 
-use super::machine::{Constants, Machine};
+use super::machine::{Constants, Machine, lacks};
 use super::places::{Places, Unknown};
 use super::scale::Scale;
 use super::volume::Volume;
@@ -145,7 +145,7 @@ impl<'a> Prepared<'a> {
         };
         let mut notes = self.notes.clone();
         if times.first_token.is_nan() {
-            notes.push(HOST_PROMPTS.to_owned());
+            notes.push(self.reason(without_prompts(&self.machine)));
         }
         let mut basis = self.basis;
         for figure in self.scale.iter().flat_map(|scale| scale.unmeasured(&times)) {
@@ -181,6 +181,7 @@ impl<'a> Prepared<'a> {
             }
             Unknown::Memory => format!("the memory of {device} is not known"),
             Unknown::Host => HOST_PROMPTS.to_owned(),
+            Unknown::Peak => lacks(device, self.machine.no_peak.unwrap_or("16-bit")),
             Unknown::Speculative => "no speculative run of such a model was measured".to_owned(),
         }
     }
@@ -239,6 +240,11 @@ impl<'a> Prepared<'a> {
     }
 }
 
+/// Why prompts have no time on `machine`.
+fn without_prompts(machine: &Machine<'_>) -> Unknown {
+    machine.no_peak.map_or(Unknown::Host, |_| Unknown::Peak)
+}
+
 /// One workload on placed devices.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run<'r> {
@@ -256,9 +262,18 @@ impl Run<'_> {
         }
     }
 
+    /// Why prompts have no time.
+    pub(super) fn without_prompts(&self) -> Unknown {
+        without_prompts(self.machine)
+    }
+
     /// One batch, all at once.
     fn alone(&self) -> Result<Times, Unknown> {
         let sequences = float(self.workload.sequences.max(1));
+        // One sequence's products hide behind reading the weights; a batch's do not.
+        if self.machine.no_peak.is_some() && sequences > 1.0 {
+            return Err(Unknown::Peak);
+        }
         let step = decode::step(self, sequences);
         let fixed = self.machine.constants.prefill_seconds;
         let first = prefill::prompts(self, sequences).map(|prompt| prompt.total() + fixed);

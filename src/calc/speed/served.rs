@@ -26,11 +26,11 @@ pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     let clients = float(concurrency.max(1));
     let output = float(run.workload.output);
     let batch = clients.min(held(run, output)?);
-    let prompt = prefill::prompts(run, 1.0).ok_or(Unknown::Host)?;
+    let prompt = prefill::prompts(run, 1.0).ok_or(run.without_prompts())?;
     let step = decode::step(run, batch);
     let decoding = step.total() / super::prepared::drafted(run, batch)?;
     // Replicas compute the others' prompts beside each other.
-    let spread = prefill::prompts(run, run.places.data).ok_or(Unknown::Host)?;
+    let spread = prefill::prompts(run, run.places.data).ok_or(run.without_prompts())?;
     let others = (batch - 1.0).max(0.0) * spread.work / run.places.data;
     let token = decoding + queue.interference * others / output.max(1.0);
     let turn = queue.base_seconds + prompt.total() + output * token;
@@ -63,9 +63,12 @@ fn in_turn(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     let batch = clients.min(held(run, output)?);
     let replicas = run.places.data;
     let fixed = run.machine.constants.prefill_seconds;
-    let lone = prefill::prompts(run, 1.0).ok_or(Unknown::Host)?.total() + fixed;
+    let lone = prefill::prompts(run, 1.0)
+        .ok_or(run.without_prompts())?
+        .total()
+        + fixed;
     let spread = prefill::prompts(run, replicas)
-        .ok_or(Unknown::Host)?
+        .ok_or(run.without_prompts())?
         .total()
         + fixed;
     let step = decode::step(run, batch);

@@ -193,13 +193,14 @@ pub(super) fn hardware(args: &args::Hardware) -> HardwareAsked {
     } else {
         None
     };
-    let gpu = match (&args.gpu, listed) {
+    let gpu = match (&args.gpu, &listed) {
         (Some(first), Some(others)) => Some(format!("{first},{others}")),
-        (first, others) => first.clone().or(others),
+        (first, others) => first.clone().or_else(|| others.clone()),
     };
     HardwareAsked {
         vram_gb: args.vram,
         gpu,
+        listed,
         count,
         ram_gb: args.ram,
         ram_bandwidth_gb: args.ram_bandwidth,
