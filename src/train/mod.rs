@@ -7,9 +7,11 @@ mod estimator;
 mod flops;
 mod job;
 mod megatron;
+mod pieces;
 mod plan;
 mod search;
 mod states;
+mod traffic;
 
 pub use activations::{Kernels, Ledger, Widths};
 pub use deepspeed::deepspeed;
@@ -19,6 +21,7 @@ pub use job::{Framework, Job, Layout, Method, Offload, Recompute, Zero};
 pub use megatron::megatron;
 pub use plan::{Plan, Stage, bubble, plan};
 pub use search::{Bounds, Fixed, search};
+pub use traffic::Links;
 
 use crate::calc::hardware::Hardware;
 use crate::catalog::find::find;
@@ -171,64 +174,68 @@ pub fn train(
     let bounds = Bounds {
         devices: count(hardware.devices.len()),
         device,
+        links: Links::of(hardware, device),
         fixed: asked.fixed,
     };
-    let is_asked = asked.fixed.data.is_some()
-        || asked.fixed.tensor.is_some()
-        || asked.fixed.pipeline.is_some();
-    let free = Fixed {
-        offload: asked.fixed.offload,
-        expert: asked.fixed.expert,
-        ..Fixed::default()
-    };
-    let better = search(
-        &job,
-        &Bounds {
-            fixed: free,
-            ..bounds
-        },
-    );
-    let own = search(&job, &bounds);
-    let layout = match own.first() {
+    let layout = match search(&job, &bounds).first() {
         Some(best) => best.layout,
         None => asked_layout(&job, &bounds)?,
     };
     let usable = search::available(device);
     let chosen = plan(&job, &layout, usable);
-    let training = catalog.training()?;
     let utilization = match asked.mfu {
         Some(value) => Some(given(value)),
-        None => device
-            .and_then(|device| flops::published(training, model, (asked.sequence_tokens, device))),
+        None => device.and_then(|device| {
+            let like = (asked.sequence_tokens, device);
+            flops::published(catalog.training().ok()?, model, like)
+        }),
     };
     let peak = device.and_then(|device| device.gpu.as_ref()?.peak.as_ref()?.bf16_flops);
-    let time = time(&chosen, asked.tokens, (peak, utilization.as_ref()));
+    let fixed = &asked.fixed;
     let mut answer = Answer {
-        asked: is_asked,
-        recomputations: Recompute::ALL
-            .into_iter()
-            .map(|recompute| {
-                plan(
-                    &job,
-                    &Layout {
-                        recompute,
-                        ..layout
-                    },
-                    usable,
-                )
-            })
-            .collect(),
-        better: better.into_iter().take(3).collect(),
+        asked: fixed.data.is_some() || fixed.tensor.is_some() || fixed.pipeline.is_some(),
+        recomputations: recomputations(&job, layout, usable),
+        better: better(&job, &bounds),
         article: article(&job, bounds.devices, usable),
+        time: time(&chosen, asked.tokens, (peak, utilization.as_ref())),
         utilization,
         peak,
-        time,
         recipe_source: job.recipe.source.clone(),
         notes: Vec::new(),
         plan: chosen,
     };
     answer.notes = notes(&job, &answer, asked);
+    answer.notes.extend(link_notes(&job, &bounds, hardware));
     Ok(answer)
+}
+
+/// The same layout with each recomputation.
+fn recomputations(job: &Job<'_>, layout: Layout, usable: Option<Bytes>) -> Vec<Plan> {
+    let with = |recompute| Layout {
+        recompute,
+        ..layout
+    };
+    Recompute::ALL
+        .map(|recompute| plan(job, &with(recompute), usable))
+        .to_vec()
+}
+
+/// The best layouts on the same devices and batch.
+fn better(job: &Job<'_>, bounds: &Bounds<'_>) -> Vec<Plan> {
+    let free = Fixed {
+        offload: bounds.fixed.offload,
+        expert: bounds.fixed.expert,
+        ..Fixed::default()
+    };
+    let mut found = search(
+        job,
+        &Bounds {
+            fixed: free,
+            ..*bounds
+        },
+    );
+    found.truncate(3);
+    found
 }
 
 /// What is used when nothing that was asked for fits: the layout with the least memory that it allows.
@@ -259,7 +266,7 @@ fn asked_layout(job: &Job<'_>, bounds: &Bounds<'_>) -> Result<Layout> {
         micro_batches: job.global_batch.div_ceil(data.saturating_mul(micro_batch)),
         interleave: fixed.interleave.unwrap_or(1),
         recompute: fixed.recompute.unwrap_or(Recompute::Full),
-        sequence_parallel: fixed.sequence_parallel,
+        sequence_parallel: fixed.sequence_parallel || job.needs_sequence_parallel(tensor),
         offload: fixed.offload.unwrap_or(Offload::Off),
     })
 }
@@ -280,7 +287,7 @@ fn article(job: &Job<'_>, devices: u64, usable: Option<Bytes>) -> Option<Plan> {
         micro_batches: job.global_batch.div_ceil(data * micro_batch),
         interleave: 1,
         recompute,
-        sequence_parallel: false,
+        sequence_parallel: job.needs_sequence_parallel(tensor),
         offload: Offload::Off,
     };
     let tries = [Zero::Off, Zero::One]
@@ -356,6 +363,32 @@ fn notes(job: &Job<'_>, answer: &Answer, asked: &Asked) -> Vec<String> {
         "the CUDA context, NCCL's buffers and fragmentation are not counted: leave some GiB"
             .to_owned(),
     );
+    notes
+}
+
+/// What is not known of the links that the ranking goes by.
+fn link_notes(job: &Job<'_>, bounds: &Bounds<'_>, hardware: &Hardware) -> Vec<String> {
+    let mut notes = Vec::new();
+    if bounds.devices <= 1 {
+        return notes;
+    }
+    let each = job.devices_per_node;
+    if hardware.per_node().is_none() {
+        notes.push(format!(
+            "how many of them a server holds is not known: {each} are taken"
+        ));
+    }
+    if bounds.links.near.is_none() {
+        notes.push(
+            "the link between the devices is not known: the ranking leaves its time out".to_owned(),
+        );
+    }
+    if bounds.devices > each && bounds.links.network.is_none() {
+        notes.push(
+            "the network between servers is not known (--network-gbps): the ranking takes it to be as fast as the link within one, so layouts that send much between servers may stand too high"
+                .to_owned(),
+        );
+    }
     notes
 }
 

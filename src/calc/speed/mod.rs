@@ -19,6 +19,7 @@ use super::load::Load;
 use crate::catalog::Calibration;
 use crate::units::count;
 
+pub(crate) use machine::link;
 pub use places::Unknown;
 pub use prepared::{Prepared, Refitted};
 pub use workload::{Bound, Range, Routing, Speed, Times, View, Workload};

@@ -46,7 +46,7 @@ pub fn train(shown: &TrainAnswer<'_>) -> Report {
     }
     report.table(better(answer));
     if !answer.better.is_empty() {
-        report.text("by arithmetic with recomputation and bubble, and by traffic at the device's fastest link: slower links between servers favour less ZeRO and tensor parallelism");
+        report.text("by arithmetic with recomputation and bubble, and by traffic: over NVLink or PCI Express within a server, over the network between servers");
     }
     report
 }
