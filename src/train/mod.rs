@@ -7,6 +7,7 @@ mod estimator;
 mod flops;
 mod job;
 mod megatron;
+mod notes;
 mod pieces;
 mod plan;
 mod search;
@@ -66,10 +67,8 @@ pub struct Time {
     pub tokens: Tokens,
     /// Seconds at the median utilisation.
     pub value: f64,
-    /// Seconds at the highest.
-    pub low: f64,
-    /// Seconds at the lowest.
-    pub high: f64,
+    /// Seconds at the highest and at the lowest; none where the utilisation has no range.
+    pub range: Option<(f64, f64)>,
 }
 
 /// The answer.
@@ -204,8 +203,10 @@ pub fn train(
         notes: Vec::new(),
         plan: chosen,
     };
-    answer.notes = notes(&job, &answer, asked);
-    answer.notes.extend(link_notes(&job, &bounds, hardware));
+    answer.notes = notes::of_answer(&job, &answer, asked);
+    answer
+        .notes
+        .extend(notes::of_links(&job, &bounds, hardware));
     Ok(answer)
 }
 
@@ -302,8 +303,7 @@ fn article(job: &Job<'_>, devices: u64, usable: Option<Bytes>) -> Option<Plan> {
 fn given(value: f64) -> Utilization {
     Utilization {
         value,
-        low: value,
-        high: value,
+        range: None,
         runs: 0,
         basis: Basis::Assumed,
         sources: Vec::new(),
@@ -321,87 +321,8 @@ fn time(
     Some(Time {
         tokens,
         value: at(utilization.value),
-        low: at(utilization.high),
-        high: at(utilization.low),
+        range: utilization.range.map(|(low, high)| (at(high), at(low))),
     })
-}
-
-fn notes(job: &Job<'_>, answer: &Answer, asked: &Asked) -> Vec<String> {
-    let mut notes = Vec::new();
-    let layout = &answer.plan.layout;
-    if layout.global_batch() != job.global_batch {
-        notes.push(format!(
-            "a step has {} sequences: {} do not divide into micro-batches of {} on {} replicas",
-            layout.global_batch(),
-            job.global_batch,
-            layout.micro_batch,
-            layout.data
-        ));
-    }
-    let shape = &job.model.shape;
-    if shape.draft_layers > 0 || shape.vision.is_some() {
-        notes.push(
-            "draft layers and vision tower are left out: the text decoder is trained".to_owned(),
-        );
-    }
-    if answer.plan.flops.is_none() {
-        notes.push(format!(
-            "how {} keeps activations in training is not published: they are left out, and time with them",
-            shape.attention.summary()
-        ));
-    }
-    if asked.sequence_tokens > shape.window_tokens {
-        notes.push(format!(
-            "{} tokens are beyond the window of {} ({} tokens): the memory is arithmetic",
-            asked.sequence_tokens, job.model.id, shape.window_tokens
-        ));
-    }
-    if let Some(missing) = missing_time(answer, asked) {
-        notes.push(missing);
-    }
-    notes.push(
-        "the CUDA context, NCCL's buffers and fragmentation are not counted: leave some GiB"
-            .to_owned(),
-    );
-    notes
-}
-
-/// What is not known of the links that the ranking goes by.
-fn link_notes(job: &Job<'_>, bounds: &Bounds<'_>, hardware: &Hardware) -> Vec<String> {
-    let mut notes = Vec::new();
-    if bounds.devices <= 1 {
-        return notes;
-    }
-    let each = job.devices_per_node;
-    if hardware.per_node().is_none() {
-        notes.push(format!(
-            "how many of them a server holds is not known: {each} are taken"
-        ));
-    }
-    if bounds.links.near.is_none() {
-        notes.push(
-            "the link between the devices is not known: the ranking leaves its time out".to_owned(),
-        );
-    }
-    if bounds.devices > each && bounds.links.network.is_none() {
-        notes.push(
-            "the network between servers is not known (--network-gbps): the ranking takes it to be as fast as the link within one, so layouts that send much between servers may stand too high"
-                .to_owned(),
-        );
-    }
-    notes
-}
-
-fn missing_time(answer: &Answer, asked: &Asked) -> Option<String> {
-    asked.tokens?;
-    match (answer.peak, &answer.utilization) {
-        (None, _) => Some("no time: the device has no sourced BF16 peak".to_owned()),
-        (Some(_), None) => Some(
-            "no time: no utilisation was published for such a model on such a device; give one (--mfu 0.4)"
-                .to_owned(),
-        ),
-        (Some(_), Some(_)) => None,
-    }
 }
 
 /// Seconds of one step; none where time is not known.

@@ -55,7 +55,12 @@ pub(super) fn piece(job: &Job<'_>, layout: &Layout, tensor: &Tensor) -> Piece {
 fn vocabulary(job: &Job<'_>, layout: &Layout, tensor: &Tensor) -> u64 {
     let ways = layout.tensor.max(1);
     match job.framework {
-        Framework::Megatron => tensor.rows.next_multiple_of(VOCABULARY_STEP.saturating_mul(ways)) / ways,
+        Framework::Megatron => {
+            tensor
+                .rows
+                .next_multiple_of(VOCABULARY_STEP.saturating_mul(ways))
+                / ways
+        }
         Framework::DeepSpeed
             if tensor.role == Role::Embedding && !job.model.shape.tied_embeddings =>
         {

@@ -319,7 +319,8 @@ fn preset_fault(job: &Job<'_>, layout: &Layout) -> Option<String> {
         | Architecture::DeepseekV4
         | Architecture::DeepseekV41
         | Architecture::DeepseekVlV2 => Some(
-            "DeepSpeed's expert parallelism knows the experts of DeepSeek-V2 and V3 only".to_owned(),
+            "DeepSpeed's expert parallelism knows the experts of DeepSeek-V2 and V3 only"
+                .to_owned(),
         ),
     }
 }
