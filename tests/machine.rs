@@ -196,6 +196,89 @@ fn a_card_that_is_cut_counts_by_its_slices() {
     assert_eq!(devices[1]["total_bytes"], 19_968_u64 << 20);
 }
 
+/// What nvidia-smi prints where it cannot ask a card; the other one still counts.
+#[test]
+fn memory_that_cannot_be_read_is_said_and_not_the_hosts() {
+    let script = "echo '0, NVIDIA GeForce RTX 4090, [N/A], [Unknown Error], [Unknown Error]'; \
+        echo '1, NVIDIA GeForce RTX 3090, [N/A], 24576, 24000'";
+    let tools = Tools::new("unread").with("nvidia-smi", script);
+    let output = tools.dsk(&["recommend", "--json"]);
+    let said = complaint(&output);
+    assert!(
+        said.contains(
+            "`[Unknown Error]` of the memory of NVIDIA GeForce RTX 4090 (card 0): not counted"
+        ),
+        "{said}"
+    );
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let devices = answer["hardware"]["devices"].as_array().expect("devices");
+    assert_eq!(devices.len(), 1);
+    assert_eq!(devices[0]["id"], "rtx-3090");
+}
+
+/// `[N/A]` is what a device that shares the host's memory says: a card with its own does not have the host's.
+#[test]
+fn a_card_does_not_get_the_hosts_memory() {
+    let line = "echo '0, NVIDIA GeForce RTX 4090, [N/A], [N/A], [N/A]'";
+    let tools = Tools::new("untold").with("nvidia-smi", line);
+    let output = tools.dsk(&["recommend", "--json"]);
+    let said = complaint(&output);
+    assert!(
+        said.contains("the memory of NVIDIA GeForce RTX 4090 is not told"),
+        "{said}"
+    );
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_ne!(answer["hardware"]["devices"][0]["id"], "rtx-4090");
+}
+
+/// A card whose total is told and whose free memory is not: the fit is against what an idle one has.
+#[test]
+fn free_memory_is_only_what_was_read() {
+    let line = "echo '0, NVIDIA GeForce RTX 4090, [N/A], 24564, [Unknown Error]'";
+    let tools = Tools::new("total-only").with("nvidia-smi", line);
+    let output = tools.dsk(&["recommend", "--json"]);
+    let said = complaint(&output);
+    assert!(
+        said.contains("in all; what is free is not known") && !said.contains("free now"),
+        "{said}"
+    );
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let hardware = &answer["hardware"];
+    assert_eq!(hardware["memory_of"], "total");
+    assert_eq!(hardware["devices"][0]["id"], "rtx-4090");
+    assert!(hardware["devices"][0]["free_bytes"].is_null());
+    assert!(hardware["devices"][0]["usable_bytes"].is_u64());
+}
+
+/// The query answers, the table fails, is of another form, or lists none.
+#[test]
+fn mig_devices_that_cannot_be_listed_are_said() {
+    for (name, table) in [
+        ("mig-fails", "exit 1"),
+        ("mig-form", "echo 'MIG devices: see nvidia-smi mig'"),
+        (
+            "mig-none",
+            "echo '| MIG devices: |'; echo '|  No MIG devices found |'",
+        ),
+    ] {
+        let script = format!(
+            "case \"$1\" in --query*) echo '0, NVIDIA A100-SXM4-80GB, Enabled, 81920, 57728'; \
+             echo '1, NVIDIA A100-SXM4-80GB, Disabled, 81920, 81000';; *) {table};; esac"
+        );
+        let tools = Tools::new(name).with("nvidia-smi", &script);
+        let output = tools.dsk(&["recommend", "--json"]);
+        let said = complaint(&output);
+        assert!(
+            said.contains("NVIDIA A100-SXM4-80GB (card 0) is in MIG mode, and its MIG devices could not be listed: not counted"),
+            "{name}: {said}"
+        );
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let devices = answer["hardware"]["devices"].as_array().expect("devices");
+        assert_eq!(devices.len(), 1, "{name}");
+        assert_eq!(devices[0]["free_bytes"], 81_000_u64 << 20);
+    }
+}
+
 /// The table in Project-HAMi/HAMi-WebUI issue 47.
 #[test]
 fn an_ascend_is_found() {

@@ -36,13 +36,13 @@ pub struct Device {
 /// What the machine said of a device that is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measured {
-    /// Who makes it.
-    pub vendor: Vendor,
+    /// Who makes it; none of a processor whose name does not say.
+    pub vendor: Option<Vendor>,
     /// All of its memory.
     pub total: Option<Bytes>,
     /// Memory that nothing holds.
     pub free: Option<Bytes>,
-    /// Which of the two a model must fit into.
+    /// Which of the two a model must fit into; what is free only where that was read.
     pub of: MemoryOf,
     /// Processors of a machine that has no other device.
     pub sockets: Option<u64>,
@@ -259,12 +259,13 @@ impl Device {
         Some(format!("{}: {} {reason}", self.name, engine.name))
     }
 
-    /// Who makes it; a bare amount of memory is taken for NVIDIA's.
+    /// Who makes it; a bare amount of memory is taken for NVIDIA's, and so is a processor of no known maker, named or
+    /// found, whose engine its kind decides.
     #[must_use]
     pub fn vendor(&self) -> Vendor {
         let entry = self.gpu.as_ref().map(|gpu| gpu.vendor);
         entry
-            .or(self.measured.map(|measured| measured.vendor))
+            .or(self.measured.and_then(|measured| measured.vendor))
             .unwrap_or(Vendor::Nvidia)
     }
 }

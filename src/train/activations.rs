@@ -207,12 +207,17 @@ impl Ledger {
 }
 
 /// What the head keeps of a micro-batch: inputs of norm and projection, and FP32 logits.
+///
+/// Source: Transformers 5.24's plans gather the logits of an untied head on every device
+/// (`colwise_gather_output`), and DeepSpeed 0.19.8 follows them.
 #[must_use]
 pub(super) fn head(job: &Job<'_>, layout: &Layout) -> Bytes {
     let tokens = Bytes(job.sequence_tokens) * layout.micro_batch;
     let shape = &job.model.shape;
     let ways = layout.tensor.max(1);
     let along = if layout.sequence_parallel { ways } else { 1 };
+    let gathers = job.framework == Framework::DeepSpeed && !shape.tied_embeddings;
+    let sharing = if gathers { 1 } else { ways };
     (tokens * (2 * HALF * shape.hidden)).share(along)
-        + (tokens * (SINGLE * shape.vocabulary)).share(ways)
+        + (tokens * (SINGLE * shape.vocabulary)).share(sharing)
 }

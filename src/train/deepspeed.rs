@@ -1,6 +1,7 @@
 //! A layout as DeepSpeed's configuration.
 //!
-//! Keys: DeepSpeed 0.19.8 `runtime/config.py`, `runtime/zero/config.py`, `runtime/pipe`.
+//! Keys: DeepSpeed 0.19.8 `runtime/config.py`, `runtime/zero/config.py`, `runtime/pipe`,
+//! `module_inject/auto_ep_config.py`.
 
 use serde_json::{Map, Value, json};
 
@@ -18,6 +19,16 @@ pub fn deepspeed(layout: &Layout) -> Value {
     set("zero_optimization", zero(layout));
     if layout.tensor > 1 {
         set("tensor_parallel", json!({ "autotp_size": layout.tensor }));
+    }
+    if layout.expert > 1 {
+        set(
+            "expert_parallel",
+            json!({
+                "enabled": true,
+                "autoep_size": layout.expert,
+                "expert_tensor_parallel_size": layout.expert_tensor(),
+            }),
+        );
     }
     if layout.pipeline > 1 {
         set(

@@ -81,10 +81,8 @@ pub fn flops(shape: &Shape, sequence: u64, recompute: Recompute) -> Option<Flops
 pub struct Utilization {
     /// The median, 0 to 1.
     pub value: f64,
-    /// The lowest.
-    pub low: f64,
-    /// The highest.
-    pub high: f64,
+    /// The lowest and the highest; none of fewer than two runs.
+    pub range: Option<(f64, f64)>,
     /// How many runs.
     pub runs: usize,
     /// How it is known.
@@ -144,8 +142,10 @@ fn summary(mut runs: Vec<(&Published, Run)>) -> Option<Utilization> {
     sources.dedup();
     Some(Utilization {
         value: share(runs.len() / 2)?,
-        low: share(0)?,
-        high: share(runs.len().checked_sub(1)?)?,
+        range: match runs.len() {
+            0 | 1 => None,
+            more => share(0).zip(share(more - 1)),
+        },
         runs: runs.len(),
         basis: Basis::Modelled,
         sources,

@@ -1,5 +1,6 @@
 //! What is to be trained, and how it is laid out over devices.
 
+use crate::catalog::shape::FeedForward;
 use crate::catalog::training::Recipe;
 use crate::catalog::{Format, Model};
 
@@ -158,6 +159,25 @@ pub struct Job<'a> {
     pub devices_per_node: u64,
 }
 
+impl Job<'_> {
+    /// Whether the model has routed experts.
+    #[must_use]
+    pub fn has_experts(&self) -> bool {
+        match &self.model.shape.feed_forward {
+            FeedForward::Dense { .. } => false,
+            FeedForward::Experts { .. } => true,
+        }
+    }
+
+    /// Whether the framework trains the model on `tensor` devices with sequence parallelism only.
+    ///
+    /// Source: `MoELayer.forward` in Megatron-LM d98e8a64 `megatron/core/transformer/moe/moe_layer.py`.
+    #[must_use]
+    pub fn needs_sequence_parallel(&self, tensor: u64) -> bool {
+        self.framework == Framework::Megatron && self.has_experts() && tensor > 1
+    }
+}
+
 /// How it is laid out over devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Layout {
@@ -167,7 +187,7 @@ pub struct Layout {
     pub tensor: u64,
     /// Pipeline stages.
     pub pipeline: u64,
-    /// Expert parallelism, inside data and tensor parallelism.
+    /// Expert parallelism, over the devices of data and tensor parallelism.
     pub expert: u64,
     /// What ZeRO divides.
     pub zero: Zero,
@@ -202,14 +222,28 @@ impl Layout {
             .saturating_mul(self.micro_batches)
     }
 
-    /// Replicas of an expert: ZeRO divides its states over so many devices.
+    /// Devices that share each routed expert: with expert parallelism an expert is whole on its device.
+    ///
+    /// Source: what is emitted says so; Megatron-LM's own default is tensor parallelism, DeepSpeed 0.19.8
+    /// `module_inject/auto_ep_folding.py` allows 1 only.
+    #[must_use]
+    pub fn expert_tensor(&self) -> u64 {
+        if self.expert > 1 {
+            1
+        } else {
+            self.tensor.max(1)
+        }
+    }
+
+    /// Replicas of an expert (expert data parallelism): ZeRO divides its states over so many devices.
+    ///
+    /// Source: `expert_data_parallel_size` in Megatron-LM d98e8a64 `megatron/core/parallel_state.py`, `edp_size`
+    /// in DeepSpeed 0.19.8 `module_inject/auto_ep_folding.py`.
     #[must_use]
     pub fn expert_data(&self) -> u64 {
-        if self.expert > 1 {
-            (self.data.saturating_mul(self.tensor) / self.expert).max(1)
-        } else {
-            self.data
-        }
+        let stage = self.data.saturating_mul(self.tensor);
+        let sharing = self.expert_tensor().saturating_mul(self.expert.max(1));
+        (stage / sharing).max(1)
     }
 
     /// In a few words.

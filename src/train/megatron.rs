@@ -16,9 +16,12 @@ pub fn megatron(job: &Job<'_>, layout: &Layout) -> Vec<String> {
         format!("--seq-length {}", job.sequence_tokens),
         "--bf16".to_owned(),
     ];
-    if layout.expert > 1 {
+    if job.has_experts() {
         flags.push(format!("--expert-model-parallel-size {}", layout.expert));
-        flags.push("--expert-tensor-parallel-size 1".to_owned());
+        flags.push(format!(
+            "--expert-tensor-parallel-size {}",
+            layout.expert_tensor()
+        ));
     }
     if layout.interleave > 1 {
         flags.push(format!(
@@ -46,16 +49,20 @@ pub fn megatron(job: &Job<'_>, layout: &Layout) -> Vec<String> {
     }
     if layout.offload != Offload::Off {
         flags.push("--optimizer-cpu-offload".to_owned());
+        // The parser asserts that the first comes with the second.
+        flags.push("--use-precision-aware-optimizer".to_owned());
     }
     flags.extend(shape_flags(&job.model.shape, job.sequence_tokens));
     flags
 }
 
-fn sharded(strategy: &str) -> [String; 3] {
+/// Megatron-FSDP's flags: the parser asserts its distributed optimizer and its checkpoints' format.
+fn sharded(strategy: &str) -> [String; 4] {
     [
         "--use-distributed-optimizer".to_owned(),
         "--use-megatron-fsdp".to_owned(),
         format!("--data-parallel-sharding-strategy {strategy}"),
+        "--ckpt-format fsdp_dtensor".to_owned(),
     ]
 }
 

@@ -7,9 +7,12 @@ mod estimator;
 mod flops;
 mod job;
 mod megatron;
+mod notes;
+mod pieces;
 mod plan;
 mod search;
 mod states;
+mod traffic;
 
 pub use activations::{Kernels, Ledger, Widths};
 pub use deepspeed::deepspeed;
@@ -19,6 +22,7 @@ pub use job::{Framework, Job, Layout, Method, Offload, Recompute, Zero};
 pub use megatron::megatron;
 pub use plan::{Plan, Stage, bubble, plan};
 pub use search::{Bounds, Fixed, search};
+pub use traffic::Links;
 
 use crate::calc::hardware::Hardware;
 use crate::catalog::defaults::ServerDefaults;
@@ -64,10 +68,8 @@ pub struct Time {
     pub tokens: Tokens,
     /// Seconds at the median utilisation.
     pub value: f64,
-    /// Seconds at the highest.
-    pub low: f64,
-    /// Seconds at the lowest.
-    pub high: f64,
+    /// Seconds at the highest and at the lowest; none where the utilisation has no range.
+    pub range: Option<(f64, f64)>,
 }
 
 /// The answer.
@@ -173,64 +175,70 @@ pub fn train(
     let bounds = Bounds {
         devices: count(hardware.devices.len()),
         device,
+        links: Links::of(hardware, device),
         fixed: asked.fixed,
     };
-    let is_asked = asked.fixed.data.is_some()
-        || asked.fixed.tensor.is_some()
-        || asked.fixed.pipeline.is_some();
-    let free = Fixed {
-        offload: asked.fixed.offload,
-        expert: asked.fixed.expert,
-        ..Fixed::default()
-    };
-    let better = search(
-        &job,
-        &Bounds {
-            fixed: free,
-            ..bounds
-        },
-    );
-    let own = search(&job, &bounds);
-    let layout = match own.first() {
+    let layout = match search(&job, &bounds).first() {
         Some(best) => best.layout,
         None => asked_layout(&job, &bounds)?,
     };
     let usable = search::available(device);
     let chosen = plan(&job, &layout, usable);
-    let training = catalog.training()?;
     let utilization = match asked.mfu {
         Some(value) => Some(given(value)),
-        None => device
-            .and_then(|device| flops::published(training, model, (asked.sequence_tokens, device))),
+        None => device.and_then(|device| {
+            let like = (asked.sequence_tokens, device);
+            flops::published(catalog.training().ok()?, model, like)
+        }),
     };
     let peak = device.and_then(|device| device.gpu.as_ref()?.peak.as_ref()?.bf16_flops);
-    let time = time(&chosen, asked.tokens, (peak, utilization.as_ref()));
+    let fixed = &asked.fixed;
     let mut answer = Answer {
-        asked: is_asked,
-        recomputations: Recompute::ALL
-            .into_iter()
-            .map(|recompute| {
-                plan(
-                    &job,
-                    &Layout {
-                        recompute,
-                        ..layout
-                    },
-                    usable,
-                )
-            })
-            .collect(),
-        better: better.into_iter().take(3).collect(),
+        asked: fixed.data.is_some() || fixed.tensor.is_some() || fixed.pipeline.is_some(),
+        recomputations: recomputations(&job, layout, usable),
+        better: better(&job, &bounds),
         article: article(&job, bounds.devices, usable),
+        time: time(&chosen, asked.tokens, (peak, utilization.as_ref())),
         utilization,
         peak,
-        time,
         recipe_source: job.recipe.source.clone(),
         notes: Vec::new(),
         plan: chosen,
     };
-    answer.notes = notes(&job, &answer, asked);
+    answer.notes = notes::of_answer(&job, &answer, asked);
+    answer
+        .notes
+        .extend(notes::of_links(&job, &bounds, hardware));
     Ok(answer)
+}
+
+/// The same layout with each recomputation.
+fn recomputations(job: &Job<'_>, layout: Layout, usable: Option<Bytes>) -> Vec<Plan> {
+    let with = |recompute| Layout {
+        recompute,
+        ..layout
+    };
+    Recompute::ALL
+        .map(|recompute| plan(job, &with(recompute), usable))
+        .to_vec()
+}
+
+/// The best layouts on the same devices and batch.
+fn better(job: &Job<'_>, bounds: &Bounds<'_>) -> Vec<Plan> {
+    let free = Fixed {
+        offload: bounds.fixed.offload,
+        expert: bounds.fixed.expert,
+        ..Fixed::default()
+    };
+    let mut found = search(
+        job,
+        &Bounds {
+            fixed: free,
+            ..*bounds
+        },
+    );
+    found.truncate(3);
+    found
 }
 
 /// What is used when nothing that was asked for fits: the layout with the least memory that it allows.
@@ -261,7 +269,7 @@ fn asked_layout(job: &Job<'_>, bounds: &Bounds<'_>) -> Result<Layout> {
         micro_batches: job.global_batch.div_ceil(data.saturating_mul(micro_batch)),
         interleave: fixed.interleave.unwrap_or(1),
         recompute: fixed.recompute.unwrap_or(Recompute::Full),
-        sequence_parallel: fixed.sequence_parallel,
+        sequence_parallel: fixed.sequence_parallel || job.needs_sequence_parallel(tensor),
         offload: fixed.offload.unwrap_or(Offload::Off),
     })
 }
@@ -282,7 +290,7 @@ fn article(job: &Job<'_>, devices: u64, usable: Option<Bytes>) -> Option<Plan> {
         micro_batches: job.global_batch.div_ceil(data * micro_batch),
         interleave: 1,
         recompute,
-        sequence_parallel: false,
+        sequence_parallel: job.needs_sequence_parallel(tensor),
         offload: Offload::Off,
     };
     let tries = [Zero::Off, Zero::One]
@@ -297,8 +305,7 @@ fn article(job: &Job<'_>, devices: u64, usable: Option<Bytes>) -> Option<Plan> {
 fn given(value: f64) -> Utilization {
     Utilization {
         value,
-        low: value,
-        high: value,
+        range: None,
         runs: 0,
         basis: Basis::Assumed,
         sources: Vec::new(),
@@ -316,61 +323,8 @@ fn time(
     Some(Time {
         tokens,
         value: at(utilization.value),
-        low: at(utilization.high),
-        high: at(utilization.low),
+        range: utilization.range.map(|(low, high)| (at(high), at(low))),
     })
-}
-
-fn notes(job: &Job<'_>, answer: &Answer, asked: &Asked) -> Vec<String> {
-    let mut notes = Vec::new();
-    let layout = &answer.plan.layout;
-    if layout.global_batch() != job.global_batch {
-        notes.push(format!(
-            "a step has {} sequences: {} do not divide into micro-batches of {} on {} replicas",
-            layout.global_batch(),
-            job.global_batch,
-            layout.micro_batch,
-            layout.data
-        ));
-    }
-    let shape = &job.model.shape;
-    if shape.draft_layers > 0 || shape.vision.is_some() {
-        notes.push(
-            "draft layers and vision tower are left out: the text decoder is trained".to_owned(),
-        );
-    }
-    if answer.plan.flops.is_none() {
-        notes.push(format!(
-            "how {} keeps activations in training is not published: they are left out, and time with them",
-            shape.attention.summary()
-        ));
-    }
-    if asked.sequence_tokens > shape.window_tokens {
-        notes.push(format!(
-            "{} tokens are beyond the window of {} ({} tokens): the memory is arithmetic",
-            asked.sequence_tokens, job.model.id, shape.window_tokens
-        ));
-    }
-    if let Some(missing) = missing_time(answer, asked) {
-        notes.push(missing);
-    }
-    notes.push(
-        "the CUDA context, NCCL's buffers and fragmentation are not counted: leave some GiB"
-            .to_owned(),
-    );
-    notes
-}
-
-fn missing_time(answer: &Answer, asked: &Asked) -> Option<String> {
-    asked.tokens?;
-    match (answer.peak, &answer.utilization) {
-        (None, _) => Some("no time: the device has no sourced BF16 peak".to_owned()),
-        (Some(_), None) => Some(
-            "no time: no utilisation was published for such a model on such a device; give one (--mfu 0.4)"
-                .to_owned(),
-        ),
-        (Some(_), Some(_)) => None,
-    }
 }
 
 /// Seconds of one step; none where time is not known.

@@ -6,10 +6,10 @@ use super::activations::{Widths, head};
 use super::estimator::Estimate;
 use super::flops::{Flops, flops};
 use super::job::{Framework, Job, Layout, Method, Offload, Recompute, Zero};
-use super::states::{Held, held, states, trained};
+use super::states::{Held, held, largest, states, trained};
 use crate::calc::load::Split;
 use crate::catalog::Basis;
-use crate::catalog::shape::{Attention, FeedForward};
+use crate::catalog::shape::{Architecture, Attention, FeedForward};
 use crate::units::{Bytes, Parameters, count, float};
 
 /// Memory of a device on one pipeline stage.
@@ -124,7 +124,7 @@ fn trainable(job: &Job<'_>, layout: &Layout) -> Parameters {
         ..*layout
     };
     let held = held(job, &whole, &(0..job.model.shape.layers));
-    held.shared + held.experts
+    held.shared.trained + held.experts.trained
 }
 
 pub(super) fn stages(job: &Job<'_>, layout: &Layout) -> Vec<Range<u32>> {
@@ -218,7 +218,7 @@ fn host(job: &Job<'_>, layout: &Layout, stages: &[Stage]) -> Option<Bytes> {
                 .iter()
                 .map(crate::calc::tensors::Tensor::parameters)
                 .sum(),
-            largest: all.iter().map(crate::calc::tensors::Tensor::each).max()?,
+            largest: largest(&all, |tensor| (tensor.each(), tensor.copies)),
             devices_per_node: per_node,
             nodes: layout.devices().div_ceil(per_node),
             zero_init: true,
@@ -297,6 +297,53 @@ fn framework_faults(job: &Job<'_>, layout: &Layout, faults: &mut Vec<String>) {
     }
     if layout.sequence_parallel && (layout.tensor == 1 || !megatron) {
         faults.push("sequence parallelism needs tensor parallelism, and Megatron".to_owned());
+    }
+    faults.extend(tensor_fault(job, layout));
+    faults.extend(preset_fault(job, layout));
+}
+
+/// Experts that `DeepSpeed` does not find by itself.
+///
+/// Source: `deepseek_v2` and `deepseek_v3` are the presets in DeepSpeed 0.19.8 `module_inject/auto_ep_presets`.
+fn preset_fault(job: &Job<'_>, layout: &Layout) -> Option<String> {
+    if layout.expert <= 1 || job.framework != Framework::DeepSpeed {
+        return None;
+    }
+    match job.model.shape.architecture {
+        Architecture::DeepseekV2 | Architecture::DeepseekV3 => None,
+        Architecture::Llama
+        | Architecture::Qwen2
+        | Architecture::Qwen3
+        | Architecture::Deepseek
+        | Architecture::DeepseekV32
+        | Architecture::DeepseekV4
+        | Architecture::DeepseekV41
+        | Architecture::DeepseekVlV2 => Some(
+            "DeepSpeed's expert parallelism knows the experts of DeepSeek-V2 and V3 only"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Tensor parallelism that a framework does not have for the model.
+///
+/// Sources: DeepSpeed 0.19.8 `module_inject/tp_plan_converter.py`, which refuses a plan with `moe_tp_experts`, and
+/// Transformers 5.24 `configuration_deepseek_v2.py` and `configuration_deepseek_v3.py`, whose plans have it;
+/// Megatron-LM d98e8a64 `megatron/core/transformer/moe/moe_layer.py`.
+fn tensor_fault(job: &Job<'_>, layout: &Layout) -> Option<String> {
+    if layout.tensor <= 1 || !job.has_experts() {
+        return None;
+    }
+    match job.framework {
+        Framework::DeepSpeed => Some(
+            "DeepSpeed refuses Transformers' tensor plan for routed experts: use expert parallelism without tensor parallelism, or Megatron"
+                .to_owned(),
+        ),
+        Framework::Megatron if !layout.sequence_parallel => Some(
+            "Megatron-LM trains experts under tensor parallelism with sequence parallelism only"
+                .to_owned(),
+        ),
+        Framework::Megatron => None,
     }
 }
 

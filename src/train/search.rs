@@ -1,8 +1,8 @@
 //! The layouts of a job on so many devices, best first.
 
 use super::job::{Job, Layout, Offload, Recompute, Zero};
-use super::plan::{Plan, plan, stages};
-use super::states::held;
+use super::plan::{Plan, plan};
+use super::traffic::{Links, traffic};
 use crate::calc::hardware::Device;
 use crate::catalog::shape::FeedForward;
 use crate::units::{Bytes, float};
@@ -14,6 +14,8 @@ pub struct Bounds<'a> {
     pub devices: u64,
     /// The device.
     pub device: Option<&'a Device>,
+    /// How fast they are joined.
+    pub links: Links,
     /// The layout's parts that were asked for; none are free.
     pub fixed: Fixed,
 }
@@ -54,23 +56,20 @@ pub(super) fn available(device: Option<&Device>) -> Option<Bytes> {
 #[must_use]
 pub fn search(job: &Job<'_>, bounds: &Bounds<'_>) -> Vec<Plan> {
     let usable = available(bounds.device);
-    let mut found: Vec<(f64, f64, Plan)> = layouts(job, bounds)
+    let mut found: Vec<(Cost, Plan)> = layouts(job, bounds)
         .into_iter()
         .map(|layout| plan(job, &layout, usable))
         .filter(|plan| plan.faults.is_empty() && plan.fits != Some(false))
-        .map(|plan| {
-            let traffic = traffic(job, &plan.layout);
-            (cost(job, bounds, (&plan, traffic)), traffic, plan)
-        })
+        .map(|plan| (Cost::of(job, bounds, &plan), plan))
         .collect();
-    found.sort_by(|one, other| {
-        one.0
-            .total_cmp(&other.0)
-            .then(one.1.total_cmp(&other.1))
-            .then(one.2.layout.zero.cmp(&other.2.layout.zero))
-            .then(one.2.layout.recompute.cmp(&other.2.layout.recompute))
+    found.sort_by(|(one, first), (other, second)| {
+        one.time
+            .total_cmp(&other.time)
+            .then(one.traffic.total_cmp(&other.traffic))
+            .then(first.layout.zero.cmp(&second.layout.zero))
+            .then(first.layout.recompute.cmp(&second.layout.recompute))
     });
-    found.into_iter().map(|(_, _, plan)| plan).collect()
+    found.into_iter().map(|(_, plan)| plan).collect()
 }
 
 fn layouts(job: &Job<'_>, bounds: &Bounds<'_>) -> Vec<Layout> {
@@ -132,7 +131,8 @@ fn add_batches(
                 micro_batches: share / micro_batch,
                 interleave: fixed.interleave.unwrap_or(1),
                 recompute: *recompute,
-                sequence_parallel: fixed.sequence_parallel && tensor > 1,
+                sequence_parallel: tensor > 1
+                    && (fixed.sequence_parallel || job.needs_sequence_parallel(tensor)),
                 offload: fixed.offload.unwrap_or(Offload::Off),
             }));
         }
@@ -161,49 +161,31 @@ fn choices(asked: Option<u64>, most: u64) -> Vec<u64> {
     all
 }
 
-/// Bytes that a device sends for one step: tensor parallelism's four all-reduces a layer and
-/// micro-batch, experts' tokens there and back in both passes, ZeRO's collectives of gradients and
-/// weights, the pipeline's hand-over.
-///
-/// Sources: Megatron-LM (Shoeybi et al. 2019, arXiv 1909.08053), section 3; ZeRO (arXiv 1910.02054),
-/// section 7: twice the parameters, three times with stage 3, whose gathers repeat for every micro-batch.
-fn traffic(job: &Job<'_>, layout: &Layout) -> f64 {
-    let shape = &job.model.shape;
-    let hidden = 2.0 * float(job.sequence_tokens) * float(layout.micro_batch) * float(shape.hidden);
-    let steps = float(layout.micro_batches);
-    let ring = |ways: u64| float(ways.saturating_sub(1)) / float(ways.max(1));
-    let layers = float(u64::from(shape.layers)) / float(layout.pipeline);
-    let tensor = 4.0 * 2.0 * ring(layout.tensor) * hidden * layers * steps;
-    let sent = match &shape.feed_forward {
-        FeedForward::Dense { .. } => 0,
-        FeedForward::Experts {
-            experts_per_token, ..
-        } => *experts_per_token,
-    };
-    let expert = 4.0 * float(sent) * ring(layout.expert) * hidden * layers * steps;
-    let first = stages(job, layout).into_iter().next().unwrap_or(0..0);
-    let weights = 2.0 * held(job, layout, &first).parameters.as_f64();
-    let collectives = match layout.zero {
-        Zero::Off | Zero::One | Zero::Two => 2.0,
-        Zero::Three => 2.0 * steps + 1.0,
-    };
-    let data = collectives * weights * ring(layout.data);
-    let pipeline = if layout.pipeline > 1 {
-        2.0 * hidden * steps
-    } else {
-        0.0
-    };
-    tensor + expert + data + pipeline
+/// What a layout costs.
+struct Cost {
+    /// Seconds of a step at the peak of arithmetic and links, or their proportion where the peak is not known.
+    time: f64,
+    /// Seconds of its traffic, or bytes where no link is known.
+    traffic: f64,
 }
 
-/// Seconds of a step at the peak of arithmetic and link, or their proportion where either is unknown.
-fn cost(job: &Job<'_>, bounds: &Bounds<'_>, (plan, traffic): (&Plan, f64)) -> f64 {
+impl Cost {
+    fn of(job: &Job<'_>, bounds: &Bounds<'_>, plan: &Plan) -> Self {
+        let sent = traffic(job, &plan.layout);
+        let seconds = bounds.links.seconds(sent);
+        Self {
+            time: time(job, bounds, (plan, seconds.unwrap_or(0.0))),
+            traffic: seconds.unwrap_or(sent.total()),
+        }
+    }
+}
+
+fn time(job: &Job<'_>, bounds: &Bounds<'_>, (plan, traffic): (&Plan, f64)) -> f64 {
     let Some(flops) = &plan.flops else {
         return 1.0 + plan.bubble;
     };
     let gpu = bounds.device.and_then(|device| device.gpu.as_ref());
     let peak = gpu.and_then(|gpu| gpu.peak.as_ref()?.bf16_flops);
-    let link = gpu.and_then(|gpu| gpu.link.as_ref()?.nvlink_bytes_per_second);
     let tokens = float(job.global_batch) * float(job.sequence_tokens) / float(bounds.devices);
     // Flash attention's own recomputation is part of the rates that were published with it.
     let flops = match plan.layout.recompute {
@@ -211,9 +193,8 @@ fn cost(job: &Job<'_>, bounds: &Bounds<'_>, (plan, traffic): (&Plan, f64)) -> f6
         Recompute::Full => flops.hardware(),
     };
     let work = flops * tokens * (1.0 + plan.bubble);
-    match (peak, link) {
-        (Some(peak), Some(link)) => work / float(peak) + traffic / float(link),
-        (Some(peak), None) => work / float(peak),
-        (None, _) => work,
+    match peak {
+        Some(peak) => work / float(peak) + traffic,
+        None => work,
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::adapters::is_target;
 use super::job::{Framework, Job, Layout, Method, Offload, Zero};
-use crate::calc::load::Split;
+use super::pieces::piece;
 use crate::calc::sharding::Piece;
 use crate::calc::tensors::{Role, Section, Tensor, tensors};
 use crate::calc::weights::{is_quantized, scaled_bytes};
@@ -38,22 +38,30 @@ pub(super) struct States {
 /// What a device holds of the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Held {
-    /// All parameters, frozen or not.
-    pub parameters: Parameters,
-    /// Trained ones that every replica has.
-    pub shared: Parameters,
-    /// Trained ones of routed experts.
-    pub experts: Parameters,
-    /// Bytes of frozen weights.
-    pub frozen: Bytes,
-    /// The largest single matrix.
+    /// What every replica has.
+    pub shared: Part,
+    /// Routed experts.
+    pub experts: Part,
+    /// The largest module that ZeRO 3 gathers at once.
     pub largest: Parameters,
 }
 
-/// The tensors that are trained: the decoder without draft layers and vision tower.
+/// Parameters whose replicas lie on the same devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// All of them, frozen or not.
+    pub parameters: Parameters,
+    /// Trained ones, those of adapters included.
+    pub trained: Parameters,
+    /// Bytes of frozen weights.
+    pub frozen: Bytes,
+}
+
+/// The tensors that are trained: the decoder without draft layers and vision tower, and without what both
+/// frameworks keep as buffers, which get no gradient.
 pub(super) fn trained(job: &Job<'_>) -> Vec<Tensor> {
     let mut all = tensors(&job.model.shape);
-    all.retain(|tensor| tensor.section == Section::Main);
+    all.retain(|tensor| tensor.section == Section::Main && !tensor.role.is_buffer());
     all
 }
 
@@ -61,12 +69,15 @@ pub(super) fn trained(job: &Job<'_>) -> Vec<Tensor> {
 #[must_use]
 pub(super) fn held(job: &Job<'_>, layout: &Layout, layers: &Range<u32>) -> Held {
     let mut held = Held::default();
-    for tensor in trained(job) {
-        let times = layers_of(&tensor, job, layers);
-        if times > 0 {
-            held.add(job, layout, (&tensor, times));
-        }
+    let mut here = trained(job);
+    here.retain(|tensor| layers_of(tensor, job, layers) > 0);
+    for tensor in &here {
+        held.add(job, layout, (tensor, layers_of(tensor, job, layers)));
     }
+    held.largest = largest(&here, |tensor| {
+        let piece = piece(job, layout, tensor);
+        (Parameters(piece.rows) * piece.columns, piece.copies)
+    });
     held
 }
 
@@ -88,22 +99,20 @@ fn layers_of(tensor: &Tensor, job: &Job<'_>, layers: &Range<u32>) -> u64 {
 impl Held {
     fn add(&mut self, job: &Job<'_>, layout: &Layout, (tensor, times): (&Tensor, u64)) {
         let piece = piece(job, layout, tensor);
-        let each = Parameters(piece.rows) * piece.columns;
-        let all = each * piece.copies * times;
-        self.parameters += all;
-        self.largest = self.largest.max(each);
+        let all = Parameters(piece.rows) * piece.columns * piece.copies * times;
         let adapter = Parameters(job.rank) * (piece.rows + piece.columns) * piece.copies * times;
-        let trained = match job.method {
+        let part = if tensor.role.is_routed_expert() {
+            &mut self.experts
+        } else {
+            &mut self.shared
+        };
+        part.parameters += all;
+        part.trained += match job.method {
             Method::Full => all,
             Method::Lora | Method::Qlora if is_target(tensor, job.targets) => adapter,
             Method::Lora | Method::Qlora => Parameters::ZERO,
         };
-        if tensor.role.is_routed_expert() {
-            self.experts += trained;
-        } else {
-            self.shared += trained;
-        }
-        self.frozen += match job.method {
+        part.frozen += match job.method {
             Method::Full => Bytes::ZERO,
             Method::Lora => all.bytes_at(TRAINED_BITS),
             Method::Qlora => quantized(job, tensor, piece) * times,
@@ -111,21 +120,24 @@ impl Held {
     }
 }
 
-fn piece(job: &Job<'_>, layout: &Layout, tensor: &Tensor) -> Piece {
-    if layout.tensor == 1 && layout.expert == 1 {
-        return Piece {
-            rows: tensor.rows,
-            columns: tensor.columns,
-            copies: tensor.copies,
-        };
+/// The largest module of `tensors` as `each` counts a tensor's parameters and `copies` an expert's number.
+///
+/// Source: `DeepseekV3NaiveMoe` in Transformers 5.24 `modeling_deepseek_v3.py` and DeepSpeed's own grouped experts
+/// hold all experts of a layer in one module; DeepSpeed's estimator counts a module's own parameters.
+pub(super) fn largest(
+    tensors: &[Tensor],
+    each: impl Fn(&Tensor) -> (Parameters, u64),
+) -> Parameters {
+    let (mut experts, mut other) = (Parameters::ZERO, Parameters::ZERO);
+    for tensor in tensors {
+        let (single, copies) = each(tensor);
+        if tensor.role.is_routed_expert() {
+            experts += single * copies;
+        } else {
+            other = other.max(single);
+        }
     }
-    let split = Split {
-        tensor: layout.tensor,
-        pipeline: layout.pipeline,
-        data: layout.data,
-        expert: layout.expert,
-    };
-    split.piece(tensor, &job.model.shape)
+    experts.max(other)
 }
 
 /// Bytes of one layer's piece as QLoRA freezes it.
@@ -150,31 +162,47 @@ fn quantized(job: &Job<'_>, tensor: &Tensor, piece: Piece) -> Bytes {
 #[must_use]
 pub(super) fn states(job: &Job<'_>, layout: &Layout, held: &Held) -> States {
     let (data, expert_data) = (layout.data, layout.expert_data());
+    let both = held.shared.trained + held.experts.trained;
     let groups = if data == expert_data {
-        vec![(held.shared + held.experts, data)]
+        vec![(both, data)]
     } else {
-        vec![(held.shared, data), (held.experts, expert_data)]
+        vec![
+            (held.shared.trained, data),
+            (held.experts.trained, expert_data),
+        ]
     };
     let mut sum = States::default();
-    for (trained, ways) in groups {
-        let part = divided(job, layout, (trained, ways));
+    for group in groups {
+        let part = divided(job, layout, group);
         sum.weights += part.weights;
         sum.gradients += part.gradients;
         sum.optimizer += part.optimizer;
         sum.host += part.host;
     }
-    sum.weights += match (layout.zero, layout.offload) {
-        (Zero::Three, Offload::All) => Bytes::ZERO,
-        (Zero::Three, Offload::Off | Offload::Optimizer) => Bytes(held.frozen.0 / data.max(1)),
-        (Zero::Off | Zero::One | Zero::Two, _) => held.frozen,
-    };
-    if layout.offload == Offload::All {
-        sum.host += Bytes(held.frozen.0 / data.max(1));
-    }
-    if layout.zero == Zero::Three && data > 1 {
+    let frozen = frozen(layout, held);
+    sum.weights += frozen.weights;
+    sum.host += frozen.host;
+    if layout.zero == Zero::Three && data.max(expert_data) > 1 {
         sum.weights += Bytes(held.largest.0) * GATHERED_BYTES;
     }
     sum
+}
+
+/// Frozen weights, where they lie: ZeRO 3 divides them as well.
+fn frozen(layout: &Layout, held: &Held) -> States {
+    let whole = held.shared.frozen + held.experts.frozen;
+    let share = Bytes(held.shared.frozen.0 / layout.data.max(1))
+        + Bytes(held.experts.frozen.0 / layout.expert_data());
+    let (weights, host) = match (layout.zero, layout.offload) {
+        (Zero::Three, Offload::All) => (Bytes::ZERO, share),
+        (Zero::Three, Offload::Off | Offload::Optimizer) => (share, Bytes::ZERO),
+        (Zero::Off | Zero::One | Zero::Two, _) => (whole, Bytes::ZERO),
+    };
+    States {
+        weights,
+        host,
+        ..States::default()
+    }
 }
 
 /// The states of `trained` parameters whose replicas lie on `ways` devices. Shares are rounded
@@ -189,59 +217,51 @@ fn divided(job: &Job<'_>, layout: &Layout, (trained, ways): (Parameters, u64)) -
         recipe.gradient_copy,
         recipe.optimizer,
     );
-    let (kept, plain, split) = match layout.zero {
-        Zero::Off => (all(weights), all(gradients + copy), None),
-        Zero::One => (all(weights), all(gradients), Some((copy, optimizer))),
-        Zero::Two => (
-            all(weights),
-            Bytes::ZERO,
-            Some((gradients + copy, optimizer)),
-        ),
-        Zero::Three => {
-            // DeepSpeed's estimator for stage 3 counts the FP32 gradients alone: 18, not 20.
-            let own = match job.framework {
-                Framework::DeepSpeed => copy,
-                Framework::Megatron => gradients + copy,
-            };
-            let weights_share = share(weights);
-            let rest = share(weights + own + optimizer) - weights_share;
-            let gradients_share = share(weights + own) - weights_share;
-            return placed(
-                layout,
-                States {
-                    weights: weights_share,
-                    gradients: gradients_share,
-                    optimizer: rest - gradients_share,
-                    host: Bytes::ZERO,
-                },
-            );
-        }
+    // What is divided: gradients, and with them the optimizer's states.
+    let shares = |gradients: u64| {
+        let first = share(gradients);
+        (first, share(gradients + optimizer) - first)
     };
-    let (gradients, optimizer) = match split {
-        None => (plain, all(optimizer)),
-        Some((with_optimizer, optimizer)) => {
-            let both = share(with_optimizer + optimizer);
-            let first = share(with_optimizer);
-            (plain + first, both - first)
-        }
+    let (kept, (divided, optimizer)) = match layout.zero {
+        Zero::Off => (all(gradients + copy), (Bytes::ZERO, all(optimizer))),
+        Zero::One => (all(gradients), shares(copy)),
+        Zero::Two => (Bytes::ZERO, shares(gradients + copy)),
+        Zero::Three => return placed(layout, all_divided(job, share)),
     };
     let device = States {
-        weights: kept,
-        gradients,
+        weights: all(weights),
+        gradients: kept + divided,
         optimizer,
         host: Bytes::ZERO,
     };
     if layout.zero == Zero::One && layout.offload != Offload::Off {
         // ZeRO 1 divides no 16-bit gradients: those stay on the device.
-        let host = device.gradients.saturating_sub(plain) + device.optimizer;
         return States {
-            gradients: plain,
+            gradients: kept,
             optimizer: Bytes::ZERO,
-            host,
+            host: divided + optimizer,
             ..device
         };
     }
     placed(layout, device)
+}
+
+/// ZeRO 3, where `share` is a device's share of so many bytes a parameter.
+fn all_divided(job: &Job<'_>, share: impl Fn(u64) -> Bytes) -> States {
+    let recipe = job.recipe;
+    // DeepSpeed's estimator for stage 3 counts the FP32 gradients alone: 18, not 20.
+    let own = match job.framework {
+        Framework::DeepSpeed => recipe.gradient_copy,
+        Framework::Megatron => recipe.gradients + recipe.gradient_copy,
+    };
+    let weights = share(recipe.weights);
+    let with_gradients = share(recipe.weights + own);
+    States {
+        weights,
+        gradients: with_gradients - weights,
+        optimizer: share(recipe.weights + own + recipe.optimizer) - with_gradients,
+        host: Bytes::ZERO,
+    }
 }
 
 /// Moves to the host what is offloaded.

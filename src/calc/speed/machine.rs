@@ -358,8 +358,8 @@ fn arithmetic(kernel: Kernel) -> &'static str {
     }
 }
 
-/// The fastest sourced link of a device.
-fn link(gpu: &Gpu) -> Option<f64> {
+/// The fastest sourced link of a device within its server, in bytes per second of one direction.
+pub(crate) fn link(gpu: &Gpu) -> Option<f64> {
     let link = gpu.link.as_ref()?;
     link.nvlink_bytes_per_second
         .map(float)

@@ -21,6 +21,7 @@ use crate::catalog::Calibration;
 use crate::catalog::calibration::{ANY_PROCESSOR, Place, closest};
 use crate::units::count;
 
+pub(crate) use machine::link;
 pub use places::Unknown;
 pub use prepared::{Prepared, Refitted};
 pub use workload::{Bound, Range, Routing, Speed, Times, View, Workload};

@@ -101,6 +101,12 @@ fn beside(framework: Framework, layout: &Layout) -> Vec<&'static str> {
             if layout.pipeline > 1 {
                 notes.push("a pipeline needs the model as a deepspeed.pipe.PipelineModule");
             }
+            if layout.expert > 1 {
+                notes.push("expert parallelism (AutoEP) needs Transformers 5.0 or later");
+            }
+            if layout.pipeline > 1 && layout.expert > 1 {
+                notes.push("expert parallelism finds experts by Hugging Face's names, which a PipelineModule does not have: give their pattern (expert_parallel.moe_layer_pattern)");
+            }
         }
         Framework::Megatron => {
             notes.push("add data, tokenizer, learning rate and --train-iters");

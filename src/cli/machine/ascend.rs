@@ -1,16 +1,25 @@
 //! Huawei's Ascend devices, as npu-smi lists them.
 
 use super::child::{Ran, run};
-use super::found::Found;
+use super::found::{Found, Probed};
 use crate::catalog::gpu::Vendor;
 use crate::units::Bytes;
 
-/// The devices; what failed, in words.
-pub(super) fn probe() -> Result<Vec<Found>, String> {
+/// The devices, and what failed, in words.
+pub(super) fn probe() -> Probed {
     match run("npu-smi", &["info"]) {
-        Ran::Missing => Ok(Vec::new()),
-        Ran::Failed(why) => Err(why),
-        Ran::Said(text) => Ok(chips(&text)),
+        Ran::Missing => Probed::default(),
+        Ran::Failed(why) => Probed::failed(why),
+        Ran::Said(text) => {
+            let found = chips(&text);
+            if found.is_empty() {
+                return Probed::failed("npu-smi answered in an unknown form".to_owned());
+            }
+            Probed {
+                found,
+                failures: Vec::new(),
+            }
+        }
     }
 }
 

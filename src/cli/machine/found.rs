@@ -20,6 +20,36 @@ pub(super) struct Found {
     pub(super) shared: bool,
 }
 
+/// What a probe gives.
+#[derive(Debug, Default)]
+pub(super) struct Probed {
+    /// The devices that could be read.
+    pub(super) found: Vec<Found>,
+    /// What could not, in words.
+    pub(super) failures: Vec<String>,
+}
+
+impl Probed {
+    /// No device, and why.
+    pub(super) fn failed(why: String) -> Self {
+        Self {
+            found: Vec::new(),
+            failures: vec![why],
+        }
+    }
+}
+
+impl Found {
+    /// A name for people.
+    pub(super) fn title(&self) -> String {
+        match (&self.name, self.pci) {
+            (Some(name), _) => name.clone(),
+            (None, Some(pci)) => format!("PCI device {:04x}:{:04x}", pci.vendor, pci.device),
+            (None, None) => "unnamed device".to_owned(),
+        }
+    }
+}
+
 /// What a device says of itself on the PCI bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PciId {

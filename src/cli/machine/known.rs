@@ -26,17 +26,35 @@ pub(super) struct Setting {
     pub(super) host: Option<HostMemory>,
 }
 
-/// The device; none for graphics that no engine would use.
-pub(super) fn device(catalog: &Catalog, found: &Found, setting: Setting) -> Result<Option<Device>> {
+/// What a device that was found is good for.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// It counts.
+    Used(Box<Device>),
+    /// Graphics that no engine would use.
+    Unused,
+    /// Its memory cannot be read: why, in words.
+    Unread(String),
+}
+
+/// The device as the catalog knows it.
+pub(super) fn device(catalog: &Catalog, found: &Found, setting: Setting) -> Result<Known> {
     let gpus = catalog.gpus()?;
     let entry = found
         .pci
         .and_then(|pci| on_bus(gpus, pci, found.total))
         .or_else(|| named(gpus, found));
+    let is_unified = entry.is_some_and(|gpu| gpu.kind == GpuKind::Unified);
+    if found.shared && !is_unified {
+        return Ok(Known::Unread(format!(
+            "the memory of {} is not told, and it is not known to share the host's",
+            found.title()
+        )));
+    }
     let (total, free) = memory(found, entry, setting);
     let used = entry.is_some() || total.is_some_and(|total| total >= LEAST_OWN);
     if !used {
-        return Ok(None);
+        return Ok(Known::Unused);
     }
     let bare = &catalog.defaults()?.bare_memory;
     let size = total.map(|total| total.gib().round());
@@ -51,7 +69,7 @@ pub(super) fn device(catalog: &Catalog, found: &Found, setting: Setting) -> Resu
     let mut device = match listed {
         Some(device) => device,
         None => Device {
-            name: title(found),
+            name: found.title(),
             ..Device::bare(size.unwrap_or(1.0), bare)
         },
     };
@@ -65,13 +83,13 @@ pub(super) fn device(catalog: &Catalog, found: &Found, setting: Setting) -> Resu
         MemoryOf::Total => total.map(measured).or(device.usable),
     };
     device.measured = Some(Measured {
-        vendor: found.vendor,
+        vendor: Some(found.vendor),
         total,
         free,
-        of: setting.of,
+        of: free.map_or(MemoryOf::Total, |_| setting.of),
         sockets: None,
     });
-    Ok(Some(device))
+    Ok(Known::Used(Box::new(device)))
 }
 
 /// An Apple processor's GPU, with the share of the memory that the system lets it take.
@@ -101,7 +119,7 @@ pub(super) fn apple(catalog: &Catalog, apple: &Apple, setting: Setting) -> Resul
     };
     device.usable = bytes.map(|bytes| Usable { bytes, basis });
     device.measured = Some(Measured {
-        vendor: Vendor::Apple,
+        vendor: Some(Vendor::Apple),
         total: Some(apple.total),
         free,
         of: setting.of,
@@ -134,24 +152,18 @@ pub(super) fn processor(catalog: &Catalog, processor: &Processor, memory: Bytes)
     Ok(device)
 }
 
-/// Who makes a processor of that name; Intel where the name does not say, whose processors every engine runs on.
-pub(super) fn maker(name: Option<&str>) -> Vendor {
+/// Who makes a processor of that name; none where the name does not say, or none of the makers known here.
+pub(super) fn maker(name: Option<&str>) -> Option<Vendor> {
+    let makers = [
+        ("AMD", Vendor::Amd),
+        ("Apple", Vendor::Apple),
+        ("Intel", Vendor::Intel),
+    ];
     let has = |word: &str| name.is_some_and(|name| name.contains(word));
-    if has("AMD") {
-        Vendor::Amd
-    } else if has("Apple") {
-        Vendor::Apple
-    } else {
-        Vendor::Intel
-    }
-}
-
-fn title(found: &Found) -> String {
-    match (&found.name, found.pci) {
-        (Some(name), _) => name.clone(),
-        (None, Some(pci)) => format!("PCI device {:04x}:{:04x}", pci.vendor, pci.device),
-        (None, None) => "unnamed device".to_owned(),
-    }
+    makers
+        .into_iter()
+        .find(|(word, _)| has(word))
+        .map(|(_, maker)| maker)
 }
 
 /// The entry that the bus's ids mean; memory decides between several.
@@ -223,6 +235,21 @@ fn memory(found: &Found, entry: Option<&Gpu>, setting: Setting) -> (Option<Bytes
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Names as /proc/cpuinfo and lscpu give them.
+    #[test]
+    fn a_processor_without_a_known_maker_has_none() {
+        for (name, maker_of) in [
+            ("Intel(R) Xeon(R) Platinum 8480+", Some(Vendor::Intel)),
+            ("AMD EPYC 8434P 48-Core Processor", Some(Vendor::Amd)),
+            ("Ampere(R) Altra(R) Processor Q80-30 CPU @ 3.0GHz", None),
+            ("Neoverse-N1", None),
+            ("A64FX", None),
+        ] {
+            assert_eq!(maker(Some(name)), maker_of, "{name}");
+        }
+        assert_eq!(maker(None), None);
+    }
 
     /// A driver's name is the node label's with spaces; nvidia-smi's total is the catalog's or the box's.
     #[test]

@@ -20,8 +20,8 @@ use crate::catalog::gpu::Vendor;
 use crate::cli::output::complain;
 use crate::request::HardwareAsked;
 use crate::units::{Bytes, index};
-use found::Found;
-use known::Setting;
+use found::{Found, Probed};
+use known::{Known, Setting};
 use processor::HostMemory;
 
 /// The name that means this machine.
@@ -65,9 +65,11 @@ pub(super) fn found(hardware: &Hardware) -> Option<String> {
     } else {
         ""
     };
-    let basis = match of {
-        MemoryOf::Free => "free now (`--of total` takes an idle machine's)",
-        MemoryOf::Total => "in all (`--of free` takes what is free now)",
+    let unread = |device: &Device| device.measured.is_none_or(|found| found.free.is_none());
+    let basis = match (of, hardware.devices.iter().any(unread)) {
+        (MemoryOf::Free | MemoryOf::Total, true) => "in all; what is free is not known",
+        (MemoryOf::Free, false) => "free now (`--of total` takes an idle machine's)",
+        (MemoryOf::Total, false) => "in all (`--of free` takes what is free now)",
     };
     Some(format!(
         "found on this machine: {}, {}{each} {basis}",
@@ -115,10 +117,17 @@ fn chosen(host: HostMemory, of: MemoryOf) -> Bytes {
 
 /// The accelerators of the vendor that has most memory here; none where there is none to use.
 fn accelerators(catalog: &Catalog, setting: Setting) -> Result<Option<Vec<Device>>> {
-    let (found, failures) = probe();
+    let Probed {
+        found,
+        mut failures,
+    } = probe();
     let mut devices: Vec<Device> = Vec::new();
     for found in &found {
-        devices.extend(known::device(catalog, found, setting)?);
+        match known::device(catalog, found, setting)? {
+            Known::Used(device) => devices.push(*device),
+            Known::Unused => {}
+            Known::Unread(why) => failures.push(format!("{why}: {NOT_COUNTED}")),
+        }
     }
     if let Some(apple) = apple::probe() {
         devices.extend(known::apple(catalog, &apple, setting)?);
@@ -150,39 +159,41 @@ fn accelerators(catalog: &Catalog, setting: Setting) -> Result<Option<Vec<Device
     Ok(Some(kept))
 }
 
+/// What follows from a failure.
+const NOT_COUNTED: &str = "not counted";
+
 /// What every probe found, and what failed; the tools run side by side.
-fn probe() -> (Vec<Found>, Vec<String>) {
+fn probe() -> Probed {
     let (nvidia, ascend, bus) = thread::scope(|scope| {
         let nvidia = scope.spawn(nvidia::probe);
         let ascend = scope.spawn(ascend::probe);
         let bus = bus::probe(Path::new(bus::BUS));
-        let lost = || Err("a probe of this machine broke off".to_owned());
+        let lost = |_| Probed::failed("a probe of this machine broke off".to_owned());
         (
-            nvidia.join().unwrap_or_else(|_| lost()),
-            ascend.join().unwrap_or_else(|_| lost()),
+            nvidia.join().unwrap_or_else(lost),
+            ascend.join().unwrap_or_else(lost),
             bus,
         )
     });
-    let mut found = Vec::new();
-    let mut failures = Vec::new();
-    let silent = nvidia.as_ref().is_ok_and(Vec::is_empty);
-    for answer in [nvidia, ascend] {
-        match answer {
-            Ok(devices) => found.extend(devices),
-            Err(why) => failures.push(format!("{why}: its devices are not counted")),
-        }
+    let silent = nvidia.found.is_empty() && nvidia.failures.is_empty();
+    let mut all = Probed::default();
+    for probed in [nvidia, ascend] {
+        all.found.extend(probed.found);
+        let failures = probed.failures.into_iter();
+        all.failures
+            .extend(failures.map(|why| format!("{why}: {NOT_COUNTED}")));
     }
     let (nvidias, others): (Vec<Found>, Vec<Found>) = bus
         .into_iter()
         .partition(|found| found.vendor == Vendor::Nvidia);
     if silent && !nvidias.is_empty() {
-        failures.push(
+        all.failures.push(
             "an NVIDIA device is on the bus, but there is no nvidia-smi to ask: it is not counted"
                 .to_owned(),
         );
     }
-    found.extend(others);
-    (found, failures)
+    all.found.extend(others);
+    all
 }
 
 fn richest(devices: &[Device]) -> Option<Vendor> {

@@ -1,28 +1,48 @@
 //! NVIDIA's devices, as nvidia-smi lists them.
 
 use super::child::{Ran, run};
-use super::found::Found;
+use super::found::{Found, Probed};
 use crate::catalog::gpu::Vendor;
 use crate::units::Bytes;
 
 /// What is asked of each device.
 const QUERY: &str = "--query-gpu=index,name,mig.mode.current,memory.total,memory.free";
 
-/// The devices; what failed, in words.
-pub(super) fn probe() -> Result<Vec<Found>, String> {
-    let cards = match run("nvidia-smi", &[QUERY, "--format=csv,noheader,nounits"]) {
-        Ran::Missing => return Ok(Vec::new()),
-        Ran::Failed(why) => return Err(why),
-        Ran::Said(text) => cards(&text)?,
+/// The devices, and what failed, in words.
+pub(super) fn probe() -> Probed {
+    let (cards, mut failures) = match run("nvidia-smi", &[QUERY, "--format=csv,noheader,nounits"]) {
+        Ran::Missing => return Probed::default(),
+        Ran::Failed(why) => return Probed::failed(why),
+        Ran::Said(text) => cards(&text),
     };
     if cards.iter().all(|card| !card.sliced) {
-        return Ok(cards.into_iter().map(|card| card.found).collect());
+        let found = cards.into_iter().map(|card| card.found).collect();
+        return Probed { found, failures };
     }
     let slices = match run("nvidia-smi", &[]) {
         Ran::Said(text) => slices(&text),
         Ran::Missing | Ran::Failed(_) => Vec::new(),
     };
-    Ok(with_slices(cards, &slices))
+    failures.extend(unlisted(&cards, &slices));
+    Probed {
+        found: with_slices(cards, &slices),
+        failures,
+    }
+}
+
+/// Cards that are cut, of which no slice was listed.
+fn unlisted(cards: &[Card], slices: &[Slice]) -> Vec<String> {
+    let bare = cards
+        .iter()
+        .filter(|card| card.sliced && slices.iter().all(|slice| slice.card != card.index));
+    bare.map(|card| {
+        format!(
+            "{} (card {}) is in MIG mode, and its MIG devices could not be listed",
+            card.found.title(),
+            card.index
+        )
+    })
+    .collect()
 }
 
 /// A card, and whether it is cut into MIG devices.
@@ -41,10 +61,18 @@ struct Slice {
     total: Bytes,
 }
 
-/// The cards of a table of index, name, MIG mode, total and free MiB.
-fn cards(text: &str) -> Result<Vec<Card>, String> {
+/// The cards of a table of index, name, MIG mode, total and free MiB, and the lines that cannot be read.
+fn cards(text: &str) -> (Vec<Card>, Vec<String>) {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines.map(card).collect()
+    let (mut cards, mut failures) = (Vec::new(), Vec::new());
+    for read in lines.map(card) {
+        match read {
+            Ok(card) => cards.push(card),
+            Err(why) => failures.push(why),
+        }
+    }
+    failures.dedup();
+    (cards, failures)
 }
 
 fn card(line: &str) -> Result<Card, String> {
@@ -54,7 +82,12 @@ fn card(line: &str) -> Result<Card, String> {
         return Err(unknown());
     };
     let index = index.parse().map_err(|_| unknown())?;
-    let total = mebibytes(total);
+    let own = mebibytes(total);
+    if own.is_none() && !is_untold(total) {
+        return Err(format!(
+            "nvidia-smi says `{total}` of the memory of {name} (card {index})"
+        ));
+    }
     Ok(Card {
         index,
         sliced: *mode == "Enabled",
@@ -62,14 +95,19 @@ fn card(line: &str) -> Result<Card, String> {
             vendor: Vendor::Nvidia,
             name: Some((*name).to_owned()),
             pci: None,
-            total,
+            total: own,
             free: mebibytes(free),
-            shared: total.is_none(),
+            shared: own.is_none(),
         },
     })
 }
 
-/// MiB; none for `[N/A]` and the like, which a device that shares the host's memory says.
+/// Whether nvidia-smi has no such figure of the device, as of one that shares the host's memory; an error is none.
+fn is_untold(text: &str) -> bool {
+    matches!(text, "[N/A]" | "N/A" | "[Not Supported]")
+}
+
+/// MiB; none where it is no number.
 fn mebibytes(text: &str) -> Option<Bytes> {
     let number = text.trim_end_matches("MiB").trim().parse::<f64>().ok()?;
     (number.is_finite() && number >= 0.0).then(|| Bytes::from_mib(number))
@@ -127,7 +165,8 @@ mod tests {
     fn each_line_is_a_card() {
         let text = "0, NVIDIA H200, Disabled, 143771, 143156\n\
                     1, NVIDIA GeForce RTX 3080 Ti, [N/A], 12288, 12043\n";
-        let cards = cards(text).unwrap_or_default();
+        let (cards, failures) = cards(text);
+        assert!(failures.is_empty());
         let names: Vec<_> = cards
             .iter()
             .map(|card| card.found.name.as_deref())
@@ -146,7 +185,7 @@ mod tests {
     /// mostlygeek/llama-swap issue 782: the GB10 says `[N/A], [N/A]` of its memory.
     #[test]
     fn a_device_without_memory_of_its_own_shares_the_hosts() {
-        let cards = cards("0, NVIDIA GB10, [N/A], [N/A], [N/A]\n").unwrap_or_default();
+        let (cards, _) = cards("0, NVIDIA GB10, [N/A], [N/A], [N/A]\n");
         let card = cards.first().map(|card| &card.found);
         assert_eq!(card.map(|card| card.shared), Some(true));
         assert_eq!(card.and_then(|card| card.total), None);
@@ -154,9 +193,26 @@ mod tests {
 
     #[test]
     fn garbage_is_an_error() {
-        assert!(cards("NVIDIA-SMI has failed because it couldn't communicate").is_err());
-        assert!(cards("<html>,,,,\n").is_err());
-        assert_eq!(cards("\n"), Ok(Vec::new()));
+        for text in [
+            "NVIDIA-SMI has failed because it couldn't communicate",
+            "<html>,,,,\n",
+        ] {
+            let (cards, failures) = cards(text);
+            assert!(cards.is_empty());
+            assert_eq!(failures.len(), 1);
+        }
+        assert_eq!(cards("\n"), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn memory_that_cannot_be_read_is_a_failure_of_that_card() {
+        let text = "0, NVIDIA GeForce RTX 4090, [N/A], [Unknown Error], [Unknown Error]\n\
+                    1, NVIDIA GeForce RTX 4090, [N/A], 24564, [Unknown Error]\n";
+        let (cards, failures) = cards(text);
+        assert_eq!(failures.len(), 1);
+        let read: Vec<_> = cards.iter().map(|card| card.index).collect();
+        assert_eq!(read, [1]);
+        assert_eq!(cards.first().and_then(|card| card.found.free), None);
     }
 
     /// The table in XuehaiPan/nvitop pull request 8.
@@ -180,7 +236,9 @@ mod tests {
         let slices = slices(table);
         let owners: Vec<u64> = slices.iter().map(|slice| slice.card).collect();
         assert_eq!(owners, [1, 1, 2]);
-        let cards = cards("1, NVIDIA A100-SXM4-80GB, Enabled, 81920, 57728\n").unwrap_or_default();
+        let (cards, _) = cards("1, NVIDIA A100-SXM4-80GB, Enabled, 81920, 57728\n");
+        assert!(unlisted(&cards, &slices).is_empty());
+        assert_eq!(unlisted(&cards, &[]).len(), 1);
         let found = with_slices(cards, &slices);
         let free: Vec<_> = found.iter().map(|slice| slice.free).collect();
         assert_eq!(

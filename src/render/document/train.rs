@@ -135,11 +135,19 @@ struct UtilizationPart<'a> {
     sources: &'a [String],
 }
 
+/// A figure, and its range where more than one run was published.
 #[derive(Serialize, JsonSchema)]
 struct RangePart {
     value: f64,
-    low: f64,
-    high: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl RangePart {
+    fn of(value: f64, range: Option<(f64, f64)>) -> Self {
+        let (low, high) = range.unzip();
+        Self { value, low, high }
+    }
 }
 
 /// The article's "GPU utilisation".
@@ -172,11 +180,7 @@ impl<'a> AnswerPart<'a> {
             better: answer.better.iter().map(PlanPart::of).collect(),
             article: answer.article.as_ref().map(PlanPart::of),
             utilization: answer.utilization.as_ref().map(|found| UtilizationPart {
-                mfu: RangePart {
-                    value: found.value,
-                    low: found.low,
-                    high: found.high,
-                },
+                mfu: RangePart::of(found.value, found.range),
                 runs: count(found.runs),
                 basis: found.basis.word(),
                 sources: &found.sources,
@@ -185,11 +189,9 @@ impl<'a> AnswerPart<'a> {
             peak_flops_per_second: answer.peak,
             step_seconds: step_seconds(answer, shown.asked.sequence_tokens),
             tokens: shown.asked.tokens.map(|tokens| tokens.0),
-            time_seconds: answer.time.map(|time| RangePart {
-                value: time.value,
-                low: time.low,
-                high: time.high,
-            }),
+            time_seconds: answer
+                .time
+                .map(|time| RangePart::of(time.value, time.range)),
             basis: answer.plan.basis.word(),
             source: &answer.recipe_source,
             notes: &answer.notes,

@@ -46,7 +46,7 @@ pub fn train(shown: &TrainAnswer<'_>) -> Report {
     }
     report.table(better(answer));
     if !answer.better.is_empty() {
-        report.text("by arithmetic with recomputation and bubble, and by traffic at the device's fastest link: slower links between servers favour less ZeRO and tensor parallelism");
+        report.text("by arithmetic with recomputation and bubble, and by traffic: over NVLink or PCI Express within a server, over the network between servers");
     }
     report
 }
@@ -173,16 +173,17 @@ fn arithmetic(shown: &TrainAnswer<'_>) -> Vec<String> {
         ));
     }
     if let Some(found) = &answer.utilization {
-        let whence = if found.runs == 0 {
-            "as given".to_owned()
-        } else {
-            format!("{} published runs nearest in size and length", found.runs)
+        let whence = match found.runs {
+            0 => "as given".to_owned(),
+            1 => "the one published run, which has no range".to_owned(),
+            more => format!("{more} published runs nearest in size and length"),
         };
+        let range = found.range.map_or_else(String::new, |(low, high)| {
+            format!("{:.0} to {:.0}%; ", 100.0 * low, 100.0 * high)
+        });
         lines.push(format!(
-            "model FLOPs utilisation: {:.0}% ({:.0} to {:.0}%; {whence}; {})",
+            "model FLOPs utilisation: {:.0}% ({range}{whence}; {})",
             100.0 * found.value,
-            100.0 * found.low,
-            100.0 * found.high,
             found.basis.word()
         ));
     }
@@ -194,15 +195,31 @@ fn arithmetic(shown: &TrainAnswer<'_>) -> Vec<String> {
         lines.push(format!("a step: {}", duration(seconds)));
     }
     if let Some(time) = answer.time {
+        let range = time.range.map_or_else(String::new, |(low, high)| {
+            format!(" ({} to {})", duration(low), duration(high))
+        });
         lines.push(format!(
-            "{:.3}B tokens: {} ({} to {})",
-            float(time.tokens.0) / 1e9,
-            duration(time.value),
-            duration(time.low),
-            duration(time.high)
+            "{} tokens: {}{range}",
+            corpus(time.tokens.0),
+            duration(time.value)
         ));
     }
     lines
+}
+
+/// A number of tokens as `--tokens` takes it, in powers of 1000.
+fn corpus(tokens: u64) -> String {
+    let units = [("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)];
+    let number = float(tokens);
+    let (unit, size) = units
+        .into_iter()
+        .find(|(_, size)| number >= *size)
+        .unwrap_or(("", 1.0));
+    let digits = format!("{:.3}", number / size);
+    format!(
+        "{}{unit}",
+        digits.trim_end_matches('0').trim_end_matches('.')
+    )
 }
 
 /// A time as people say it.
