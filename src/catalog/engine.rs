@@ -137,6 +137,34 @@ pub struct Runtime {
     pub context_bytes: crate::units::Bytes,
     /// Where that was measured.
     pub source: String,
+    /// The same on architectures where it was measured to be something else.
+    #[serde(default)]
+    pub measured: Vec<MeasuredContext>,
+}
+
+impl Runtime {
+    /// Bytes of the device context on devices of `architecture`.
+    #[must_use]
+    pub fn on(&self, architecture: &str) -> crate::units::Bytes {
+        let holds = |measured: &&MeasuredContext| {
+            let mut names = measured.architectures.iter();
+            names.any(|name| name == architecture)
+        };
+        let measured = self.measured.iter().find(holds);
+        measured.map_or(self.context_bytes, |measured| measured.context_bytes)
+    }
+}
+
+/// The device context of an architecture.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredContext {
+    /// The architectures, as devices name theirs.
+    pub architectures: Vec<String>,
+    /// Bytes of the device context and the engine's libraries.
+    pub context_bytes: crate::units::Bytes,
+    /// Where that was measured.
+    pub source: String,
 }
 
 impl Entry for Engine {

@@ -43,12 +43,25 @@ pub struct FileSizes {
     pub embedding: Bytes,
     /// Each decoder layer.
     pub layers: Vec<Bytes>,
+    /// What of it are routed experts.
+    pub experts: Vec<ExpertSizes>,
     /// Head, final norm, and whatever belongs to no layer.
     pub output: Bytes,
     /// Whether it is a GGUF, whose format cannot be chosen any more.
     pub is_gguf: bool,
     /// Whether a GGUF with latent attention was made before llama.cpp could cache the latent alone.
     pub multi_head: bool,
+}
+
+/// Bytes of a layer's routed experts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExpertSizes {
+    /// Gates, with the up projections where a file keeps both in one tensor.
+    pub gate: Bytes,
+    /// Up projections.
+    pub up: Bytes,
+    /// Down projections.
+    pub down: Bytes,
 }
 
 /// Where a model comes from.

@@ -28,6 +28,7 @@ fn with_sizes(found: FileModel) -> (Model, Vec<String>) {
             total: weights.bytes(),
             embedding: placed.embedding,
             layers: placed.layers,
+            experts: placed.experts,
             output: placed.output,
             is_gguf: found.kind == FileKind::Gguf,
             multi_head: found.layout == LatentLayout::MultiHead,

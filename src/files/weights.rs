@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::element::ElementType;
 use super::text::shown;
+use crate::catalog::model::ExpertSizes;
 use crate::units::{Bytes, index};
 
 /// One tensor of a file.
@@ -73,6 +74,8 @@ pub struct Placement {
     pub embedding: Bytes,
     /// Each decoder layer.
     pub layers: Vec<Bytes>,
+    /// What of it are routed experts, by llama.cpp's names.
+    pub experts: Vec<ExpertSizes>,
     /// Head and final norm, and what merges V4's streams before them.
     pub output: Bytes,
     /// Draft layers.
@@ -131,6 +134,7 @@ impl FileWeights {
     pub fn placement(&self, layers: u32) -> Placement {
         let mut placement = Placement {
             layers: vec![Bytes::ZERO; index(u64::from(layers))],
+            experts: vec![ExpertSizes::default(); index(u64::from(layers))],
             ..Placement::default()
         };
         for tensor in &self.tensors {
@@ -145,6 +149,7 @@ impl FileWeights {
                     .unwrap_or(&mut placement.draft),
             };
             *sum += tensor.bytes;
+            placement.add_experts(tensor);
         }
         placement
     }
@@ -170,6 +175,28 @@ impl FileWeights {
                 Place::Layer(layer) => layer >= layers,
                 Place::Embedding | Place::Output | Place::Other => false,
             })
+    }
+}
+
+impl Placement {
+    /// Counts a tensor that holds a layer's routed experts.
+    ///
+    /// Source: `LLM_FFN_EXPS_REGEX` in `common/common.h` of llama.cpp.
+    fn add_experts(&mut self, tensor: &FileTensor) {
+        let Place::Layer(layer) = place(&tensor.name) else {
+            return;
+        };
+        let Some(experts) = self.experts.get_mut(index(u64::from(layer))) else {
+            return;
+        };
+        let holds = |part: &str| tensor.name.contains(part);
+        if holds(".ffn_gate_exps") || holds(".ffn_gate_up_exps") {
+            experts.gate += tensor.bytes;
+        } else if holds(".ffn_up_exps") {
+            experts.up += tensor.bytes;
+        } else if holds(".ffn_down_exps") {
+            experts.down += tensor.bytes;
+        }
     }
 }
 

@@ -45,8 +45,7 @@ fn experts(request: &Request) -> Result<Option<(Request, Estimate)>> {
         .iter()
         .flat_map(|hardware| &hardware.devices);
     let budgets: Option<Vec<Bytes>> = devices.map(|device| Some(device.usable?.bytes)).collect();
-    // The user's own file does not tell which of its bytes are experts.
-    let Some(budgets) = budgets.filter(|_| request.model.file.is_none()) else {
+    let Some(budgets) = budgets else {
         return Ok(None);
     };
     let Some(found) = Rows::of(&request.load())?.fewest_in_host(&budgets) else {

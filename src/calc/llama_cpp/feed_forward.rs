@@ -2,9 +2,11 @@
 //!
 //! Source: `build_ffn` and `build_moe_ffn` in `src/llama-graph.cpp` of `ggml-org/llama.cpp` 0.5.0-dev (0c1e57098bba).
 
+use super::compute::Staged;
 use super::graph::Id;
 use super::network::{ACTIVATION, Pass};
 use crate::catalog::shape::FeedForward;
+use crate::units::Bytes;
 
 /// Experts of a token whose results a GPU weighs and adds in one kernel, at most.
 ///
@@ -69,14 +71,14 @@ pub(super) fn record(pass: &mut Pass, stream: Id, (layer, rows): (u32, u64)) -> 
                 has_bias: *router_bias,
                 scoring: Scoring::Once,
             };
-            routed(pass, normed, (experts, rows))
+            routed(pass, normed, (experts, rows, layer))
         }
     };
     pass.sum(result, stream)
 }
 
 /// V4's experts over `entering`, picked by a table of `tokens` where there are any.
-pub(super) fn by_root(pass: &mut Pass, entering: Id, tokens: Option<Id>) -> Id {
+pub(super) fn by_root(pass: &mut Pass, entering: Id, (layer, tokens): (u32, Option<Id>)) -> Id {
     let normed = pass.graph.onto(entering);
     let normed = pass.graph.onto(normed);
     let rows = pass.batch.tokens;
@@ -97,8 +99,19 @@ pub(super) fn by_root(pass: &mut Pass, entering: Id, tokens: Option<Id>) -> Id {
                 has_bias: true,
                 scoring: Scoring::Root { tokens },
             };
-            routed(pass, normed, (experts, rows))
+            routed(pass, normed, (experts, rows, layer))
         }
+    }
+}
+
+/// The product of `sources` with a matrix, which is copied from host memory first where it lies there.
+fn times(pass: &mut Pass, (size, staged): (u64, Option<Bytes>), [one, other]: [Id; 2]) -> Id {
+    match staged {
+        Some(matrix) => {
+            let copy = pass.graph.operation(matrix.0, &[]);
+            pass.graph.operation(size, &[one, other, copy])
+        }
+        None => pass.graph.operation(size, &[one, other]),
     }
 }
 
@@ -115,7 +128,7 @@ fn gated(pass: &mut Pass, normed: Id, (inner, rows): (u64, u64)) -> Id {
     pass.graph.operation(result, &[product])
 }
 
-fn routed(pass: &mut Pass, normed: Id, (experts, rows): (Experts, u64)) -> Id {
+fn routed(pass: &mut Pass, normed: Id, (experts, rows, layer): (Experts, u64, u32)) -> Id {
     let hidden = pass.shape.hidden;
     let routing = router(pass, normed, (experts, rows));
     let (picked, weights) = (routing.picked, routing.weights);
@@ -123,12 +136,14 @@ fn routed(pass: &mut Pass, normed: Id, (experts, rows): (Experts, u64)) -> Id {
     if is_fused(experts.experts) {
         pass.graph.hold(&routing.steps);
     }
+    let staged = pass.part.staged.filter(|staged| layer < staged.kept);
     let inner = bytes(rows, experts.used * experts.inner);
-    let gate = pass.graph.operation(inner, &[seen, picked]);
-    let up = pass.graph.operation(inner, &[seen, picked]);
+    let matrix = |of: fn(Staged) -> Bytes| staged.map(of);
+    let gate = times(pass, (inner, matrix(|all| all.gate)), [seen, picked]);
+    let up = times(pass, (inner, matrix(|all| all.up)), [seen, picked]);
     let product = pass.graph.operation(inner, &[gate, up]);
     let outer = bytes(rows, experts.used * hidden);
-    let down = pass.graph.operation(outer, &[product, picked]);
+    let down = times(pass, (outer, matrix(|all| all.down)), [product, picked]);
     let weighted = pass.graph.over(outer, &[down, weights], &[down]);
     let sum = added(pass, weighted, (experts.used, bytes(rows, hidden)));
     if (2..=MOST_FUSED_EXPERTS).contains(&experts.used) {

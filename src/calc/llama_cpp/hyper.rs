@@ -85,7 +85,7 @@ fn record_layer(
     let entering = self::entering(pass, stream, (mixes, sizes.streams));
     let hashed = is_hashed(pass, layer);
     let tokens = hashed.then(|| inputs.tokens(pass));
-    let result = feed_forward::by_root(pass, entering, tokens);
+    let result = feed_forward::by_root(pass, entering, (layer, tokens));
     added(pass, result, (stream, back))
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::backend::Backend;
+use super::compute::Staged;
 use super::places::Place;
 use crate::calc::gguf::BlockType;
 use crate::calc::gguf_tensors::{Category, GgufTensor};
@@ -31,8 +32,8 @@ struct Held {
     each: Bytes,
     /// The same in a file that the host maps.
     mapped: Bytes,
-    /// Whether it holds a layer's routed experts.
-    experts: bool,
+    /// What it is of a layer's routed experts.
+    experts: Option<Category>,
 }
 
 /// Types that a processor with AVX2 multiplies in an order of its own, into which it copies them.
@@ -101,7 +102,7 @@ impl LayerWeights {
                     layers: run.layers.clone(),
                     each,
                     mapped,
-                    experts: is_expert(run.tensor, shape),
+                    experts: is_expert(run.tensor, shape).then_some(run.tensor.category),
                 });
             } else {
                 found.output += each;
@@ -112,16 +113,23 @@ impl LayerWeights {
 
     /// What the user's own file holds.
     pub(super) fn of_file(file: &FileSizes) -> Self {
-        Self {
-            runs: (0..)
-                .zip(&file.layers)
-                .map(|(layer, each)| Held {
+        let mut runs = Vec::with_capacity(file.layers.len() * 4);
+        for ((layer, each), experts) in (0..).zip(&file.layers).zip(&file.experts) {
+            let mut held = |bytes: Bytes, experts| {
+                runs.push(Held {
                     layers: layer..layer + 1,
-                    each: *each,
-                    mapped: *each,
-                    experts: false,
-                })
-                .collect(),
+                    each: bytes,
+                    mapped: bytes,
+                    experts,
+                });
+            };
+            held(*each - experts.gate - experts.up - experts.down, None);
+            held(experts.gate, Some(Category::Gate));
+            held(experts.up, Some(Category::Up));
+            held(experts.down, Some(Category::Down));
+        }
+        Self {
+            runs,
             embedding: file.embedding,
             output: file.output,
             repacked: Bytes::ZERO,
@@ -142,31 +150,33 @@ impl LayerWeights {
             .sum()
     }
 
-    /// The largest of them: what a large batch copies to a device at a time.
-    fn largest_host_expert(&self, layers: &Range<u32>) -> Bytes {
-        self.experts()
-            .filter(|run| shared(&run.layers, layers) > 0)
-            .map(|run| run.each)
-            .max()
-            .unwrap_or(Bytes::ZERO)
+    /// What of the routed experts below `kept` a large batch copies to a GPU at a time; none where there are none.
+    pub(super) fn staged(&self, kept: u32) -> Option<Staged> {
+        let largest = |category| {
+            self.experts()
+                .filter(|run| run.experts == Some(category) && shared(&run.layers, &(0..kept)) > 0)
+                .map(|run| run.each)
+                .max()
+                .filter(|largest| *largest > Bytes::ZERO || category == Category::Up)
+        };
+        Some(Staged {
+            kept,
+            gate: largest(Category::Gate)?,
+            up: largest(Category::Up)?,
+            down: largest(Category::Down)?,
+        })
     }
 
     fn experts(&self) -> impl Iterator<Item = &Held> {
-        self.runs.iter().filter(|run| run.experts)
+        self.runs.iter().filter(|run| run.experts.is_some())
     }
 
-    /// What a device saves of the place's layers when the experts below `kept` stay with the host, and the
-    /// buffer that it needs for them instead.
-    ///
-    /// Source: `ggml_backend_sched_split_graph` in `ggml/src/ggml-backend.cpp`: a large batch copies a host weight
-    /// to the device, one at a time.
-    pub(super) fn spared(&self, place: &Place, kept: u32) -> (Bytes, Bytes) {
+    /// What a device saves of the place's layers when the experts below `kept` stay with the host.
+    pub(super) fn spared(&self, place: &Place, kept: u32) -> Bytes {
         let layers = place.layers.start..place.layers.end.min(kept);
-        let saved = self
-            .experts()
+        self.experts()
             .map(|run| run.each * shared(&run.layers, &layers))
-            .sum();
-        (saved, self.largest_host_expert(&layers))
+            .sum()
     }
 
     pub(super) fn on(&self, place: &Place, backend: Backend) -> Bytes {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::backend::Backend;
 use super::cache::layer_bytes;
-use super::compute::{self, Part};
+use super::compute::{self, Part, Staging};
 use super::layer_weights::LayerWeights;
 use super::places::{Place, places};
 use super::report::{notes, steps};
@@ -53,8 +53,15 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
         Backend::Cuda
     };
     let places = places(load, backend);
-    // Source: `pipeline_parallel` in `src/llama-context.cpp`: not with tensors laid elsewhere.
-    let pipelined = backend == Backend::Cuda && places.len() > 1 && load.options.host_experts == 0;
+    // Source: `pipeline_parallel` in `src/llama-context.cpp`: not with tensors laid elsewhere or layers left out.
+    let all_on_devices = load
+        .options
+        .gpu_layers
+        .is_none_or(|held| held > shape.layers);
+    let pipelined = backend == Backend::Cuda
+        && places.len() > 1
+        && load.options.host_experts == 0
+        && all_on_devices;
     let cache = |layers: &Range<u32>, backend| -> Bytes {
         layers
             .clone()
@@ -63,7 +70,11 @@ pub fn prepare(load: &Load<'_>) -> Result<Prepared> {
     };
     let parts = [false, true].map(|output| {
         let wanted = places.iter().any(|place| place.output == output);
-        let part = Part { output, pipelined };
+        let part = Part {
+            output,
+            pipelined,
+            staged: None,
+        };
         if wanted {
             compute::device(shape, &settings, backend, part)
         } else {
@@ -139,24 +150,28 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
     let shape = &load.model.shape;
     let backend = prepared.backend;
     let weights = match load.model.file.as_ref().filter(|file| file.is_gguf) {
-        Some(_) if load.options.host_experts > 0 => {
-            return Err(Error::Unanswerable(
-                "which bytes of the file's layers are experts is not told apart".to_owned(),
-            ));
-        }
         Some(file) => LayerWeights::of_file(file),
         None => LayerWeights::of(shape, mix(load)?, (backend, &prepared.tensors)),
     };
+    let staged = weights.staged(load.options.host_experts.max(prepared.left.end));
+    let mut first = true;
     let devices = prepared
         .places
         .iter()
         .zip(&prepared.devices)
         .map(|(place, (kv_cache, compute))| {
-            let (saved, copied) = weights.spared(place, load.options.host_experts);
+            let staged = staged.filter(|_| std::mem::take(&mut first) && backend == Backend::Cuda);
+            let kept = load.options.host_experts;
             Parts {
-                weights: weights.on(place, backend) - saved,
+                weights: weights.on(place, backend) - weights.spared(place, kept),
                 kv_cache: *kv_cache,
-                compute: *compute + copied,
+                compute: staged
+                    .and_then(|staged| {
+                        let buffers =
+                            Staging::of(shape, &prepared.settings, (place.output, staged))?;
+                        Some(buffers.bytes(&place.layers, staged.kept))
+                    })
+                    .unwrap_or(*compute),
                 runtime: runtime(load, backend),
             }
         })
@@ -169,7 +184,7 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
             .model
             .basis
             .and(compute::basis(shape, backend))
-            .and(offload_basis(load))
+            .and(offload_basis(load, prepared))
             .and(runtime_basis(backend)),
         steps: Vec::new(),
         notes: notes(load, prepared, weights.repacked),
@@ -213,7 +228,14 @@ pub(super) fn runtime(load: &Load<'_>, backend: Backend) -> Bytes {
         Backend::Cpu => Bytes::ZERO,
         Backend::Cuda => {
             let runtime = load.engine.and_then(|engine| engine.runtime.as_ref());
-            runtime.map_or(Bytes::ZERO, |runtime| runtime.context_bytes)
+            let entry = load
+                .hardware
+                .and_then(|hardware| hardware.devices.first()?.gpu.as_ref());
+            runtime.map_or(Bytes::ZERO, |runtime| {
+                entry.map_or(runtime.context_bytes, |entry| {
+                    runtime.on(&entry.architecture)
+                })
+            })
         }
     }
 }
@@ -226,10 +248,12 @@ fn runtime_basis(backend: Backend) -> Basis {
     }
 }
 
-/// What a large batch copies of the host's experts was read in the source, not measured.
-fn offload_basis(load: &Load<'_>) -> Basis {
-    if load.options.host_experts > 0 {
+/// Buffers for experts of the host were measured; what the attention of layers left there brings along is not followed.
+fn offload_basis(load: &Load<'_>, prepared: &Prepared) -> Basis {
+    if !prepared.left.is_empty() {
         Basis::Modelled
+    } else if load.options.host_experts > 0 {
+        Basis::Measured
     } else {
         Basis::Exact
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::backend::Backend;
 use super::cache::layer_bytes;
-use super::compute::{self, Part};
+use super::compute::{self, Part, Staging};
 use super::layer_weights::LayerWeights;
 use super::load::{mix, runtime, settings, unknown};
 use super::places::Place;
@@ -24,8 +24,12 @@ pub struct Rows {
     weights: LayerWeights,
     /// Cache of each layer.
     caches: Vec<Bytes>,
+    /// Leading layers without routed experts.
+    dense: u32,
     /// Compute buffer of a device without the output, and of the one that has it.
     compute: [Bytes; 2],
+    /// The same of the first device when it computes with experts of host memory.
+    staging: [Option<Staging>; 2],
     runtime: Bytes,
 }
 
@@ -52,11 +56,21 @@ impl Rows {
             let part = Part {
                 output,
                 pipelined: false,
+                staged: None,
             };
             compute::device(shape, &settings, backend, part).ok_or_else(|| unknown(load))
         };
+        let weights = match load.model.file.as_ref().filter(|file| file.is_gguf) {
+            Some(file) => LayerWeights::of_file(file),
+            None => LayerWeights::of(shape, mix(load)?, (backend, &tensors)),
+        };
+        let staged = weights.staged(shape.layers);
+        let staging =
+            |output| staged.and_then(|staged| Staging::of(shape, &settings, (output, staged)));
         Ok(Self {
-            weights: LayerWeights::of(shape, mix(load)?, (backend, &tensors)),
+            dense: shape.feed_forward.dense_layers(shape.layers),
+            staging: [staging(false), staging(true)],
+            weights,
             caches: (0..shape.layers)
                 .map(|layer| layer_bytes(shape, &settings, (layer, backend)))
                 .collect(),
@@ -76,14 +90,19 @@ impl Rows {
             layers: held.start.min(layers)..held.end.min(layers),
             output: held.end > layers,
         };
-        let (saved, copied) = self.weights.spared(&place, kept);
         let caches = (0..).zip(&self.caches);
         let own = caches.filter(|(layer, _)| place.layers.contains(layer));
         let cache: Bytes = own.map(|(_, cache)| *cache).sum();
-        self.weights.on(&place, Backend::Cuda) - saved
+        let index = usize::from(place.output);
+        let compute = match self.staging[index] {
+            Some(staging) if held.start == 0 && kept > self.dense => {
+                staging.bytes(&place.layers, kept)
+            }
+            Some(_) | None => self.compute[index],
+        };
+        self.weights.on(&place, Backend::Cuda) - self.weights.spared(&place, kept)
             + cache
-            + copied
-            + self.compute[usize::from(place.output)]
+            + compute
             + self.runtime
     }
 
