@@ -221,6 +221,11 @@ impl<'a> Prepared<'a> {
         } else {
             seen
         };
+        if together(workload) > 1
+            && let Some(batches) = &constants.batches
+        {
+            spread = spread.beside(batches.spread);
+        }
         if workload.speculative
             && let Some(measured) = &constants.speculative
         {
@@ -341,7 +346,25 @@ impl Refitted<'_> {
     }
 }
 
+/// Sequences that a step has at once.
+fn together(workload: &Workload) -> u64 {
+    match workload.view {
+        View::Static => workload.sequences,
+        View::Served { concurrency } => concurrency,
+    }
+}
+
 impl Spread {
+    /// Errors of two kinds that add up.
+    fn beside(self, other: Self) -> Self {
+        let times = |one: [f64; 2], other: [f64; 2]| [one[0] * other[0], one[1] * other[1]];
+        Self {
+            first_token: times(self.first_token, other.first_token),
+            output_token: times(self.output_token, other.output_token),
+            throughput: times(self.throughput, other.throughput),
+        }
+    }
+
     /// Times stretched or shortened further by so much.
     fn over(self, [low, high]: [f64; 2]) -> Self {
         let times = |range: [f64; 2]| [range[0] * low, range[1] * high];
