@@ -221,6 +221,7 @@ fn an_mi300x_is_slower_than_its_peaks() {
             ..question("sglang", ["deepseek-v3", "fp8-block", "mi300x"], workload)
         };
         let ours = ask(&catalog, &row).time_per_output_token;
+        println!("MI300X, {concurrency} clients: {ours:?} against {milliseconds} ms");
         errors.add(ours, Some(milliseconds / 1000.0));
     }
     errors.report("MI300X, output token");

@@ -124,6 +124,8 @@ pub struct Slower {
     pub on: Vec<String>,
     /// Times are so many times longer.
     pub times: f64,
+    /// Measured over modelled times per token then, from the shortest to the longest.
+    pub range: [f64; 2],
     /// Where that was measured.
     pub source: String,
 }

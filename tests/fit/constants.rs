@@ -3,6 +3,7 @@
 use dsk::catalog::engine_speed::{EngineSpeed, Factor, Kernel, ModelClass};
 
 /// Where a constant starts, the expected distance from there on a logarithmic scale, and the most that it can be.
+#[derive(Clone, Copy)]
 pub(crate) struct Constant {
     pub(crate) start: f64,
     pub(crate) distance: f64,
@@ -47,8 +48,20 @@ fn start(name: &str) -> (f64, f64) {
         .expect("a constant with a start")
 }
 
-/// Calls `visit` with every constant that is fitted; one that is 0 stays so.
-pub(crate) fn each(speed: &mut EngineSpeed, mut visit: impl FnMut(Constant, &mut f64)) {
+/// Where the share of the others' prompts in front starts in an engine that computes all prompts before it goes on.
+///
+/// Clients that started together then stay together: each waits for half of the others.
+const TOGETHER: (&str, Constant) = (
+    "sglang",
+    Constant {
+        start: 0.5,
+        distance: 0.1,
+        most: 1.0,
+    },
+);
+
+/// Calls `visit` with every constant of engine `id` that is fitted; one that is 0 stays so.
+pub(crate) fn each(id: &str, speed: &mut EngineSpeed, mut visit: impl FnMut(Constant, &mut f64)) {
     let mut scalar = |name: &'static str, value: &mut f64| {
         if *value > 0.0 {
             let (start, distance) = start(name);
@@ -78,9 +91,13 @@ pub(crate) fn each(speed: &mut EngineSpeed, mut visit: impl FnMut(Constant, &mut
         scalar("base_seconds", &mut queue.base_seconds);
         scalar("prefills", &mut queue.prefills);
         scalar("steps", &mut queue.steps);
-        scalar("burst", &mut queue.burst);
         scalar("stream_seconds", &mut queue.stream_seconds);
         scalar("wait", &mut queue.wait);
+        if id == TOGETHER.0 {
+            visit(TOGETHER.1, &mut queue.burst);
+        } else {
+            scalar("burst", &mut queue.burst);
+        }
     }
     // llama.cpp's kernels are written for each architecture; the others share theirs, but not among formats.
     let shared = if speed.queue.is_some() { 0.3 } else { 0.6 };

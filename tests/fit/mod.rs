@@ -43,7 +43,7 @@ impl<'c> Engine<'c> {
         let mut start = engine
             .and_then(|engine| engine.speed.clone())
             .expect("a speed table");
-        constants::each(&mut start, |constant, value| *value = constant.start);
+        constants::each(id, &mut start, |constant, value| *value = constant.start);
         Self {
             id: id.to_owned(),
             start,
@@ -126,14 +126,14 @@ impl<'c> Engine<'c> {
         let mut speed = self.start.clone();
         let mut start = Vec::new();
         let mut distances = Vec::new();
-        constants::each(&mut speed, |constant, value| {
+        constants::each(&self.id, &mut speed, |constant, value| {
             start.push(value.ln());
             distances.push(constant.distance);
         });
         let set = |at: &[f64]| {
             let mut speed = self.start.clone();
             let mut values = at.iter();
-            constants::each(&mut speed, |constant, value| {
+            constants::each(&self.id, &mut speed, |constant, value| {
                 *value = values.next().expect("a value").exp().min(constant.most);
             });
             speed

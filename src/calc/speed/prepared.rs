@@ -221,6 +221,13 @@ impl<'a> Prepared<'a> {
         } else {
             seen
         };
+        let slower = constants.slower.iter().find(|slower| {
+            let architecture = self.machine.key.architecture;
+            slower.on.iter().any(|on| on == architecture)
+        });
+        if let Some(slower) = slower {
+            spread = spread.holding(slower.range);
+        }
         if together(workload) > 1
             && let Some(batches) = &constants.batches
         {
@@ -355,6 +362,16 @@ fn together(workload: &Workload) -> u64 {
 }
 
 impl Spread {
+    /// Wide enough for such times per token.
+    fn holding(self, [low, high]: [f64; 2]) -> Self {
+        let both = |range: [f64; 2], [low, high]: [f64; 2]| [range[0].min(low), range[1].max(high)];
+        Self {
+            first_token: self.first_token,
+            output_token: both(self.output_token, [low, high]),
+            throughput: both(self.throughput, [1.0 / high, 1.0 / low]),
+        }
+    }
+
     /// Errors of two kinds that add up.
     fn beside(self, other: Self) -> Self {
         let times = |one: [f64; 2], other: [f64; 2]| [one[0] * other[0], one[1] * other[1]];
