@@ -12,6 +12,7 @@ mod places;
 mod prefill;
 mod prepared;
 mod served;
+mod spread;
 mod volume;
 mod workload;
 
