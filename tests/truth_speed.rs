@@ -89,8 +89,9 @@ fn closed_loops_are_near() {
     for errors in [&token, &rate] {
         assert!(errors.at(0.5) <= 0.12 && errors.at(0.9) <= 0.35);
     }
+    // The ranges are those of rows left out of the fit, so rows in the fit lie inside them more often.
     for errors in [&first, &token, &rate] {
-        assert!((errors.coverage() - 0.8).abs() <= 0.06);
+        assert!((0.8..=0.9).contains(&errors.coverage()));
     }
 }
 
@@ -119,7 +120,7 @@ fn closed_loops_of_unmeasured_engines_are_reckoned() {
     token.report("reckoned, output token");
     rate.report("reckoned, throughput");
     assert!(token.at(0.5) <= 0.15 && rate.at(0.5) <= 0.20);
-    assert!(token.coverage() >= 0.75);
+    assert!(token.coverage() >= 0.8);
 }
 
 #[test]
@@ -191,7 +192,7 @@ fn vllm_on_an_h200_is_near() {
     assert_eq!(beyond, [("deepseek-v2-lite", 32)]);
     // The range is that of rows left out of the fit, so rows in the fit lie inside it more often.
     for errors in [&first, &token] {
-        assert!(errors.coverage() >= 0.75);
+        assert!(errors.coverage() >= 0.8);
     }
 }
 
@@ -220,6 +221,7 @@ fn an_mi300x_is_slower_than_its_peaks() {
             ..question("sglang", ["deepseek-v3", "fp8-block", "mi300x"], workload)
         };
         let ours = ask(&catalog, &row).time_per_output_token;
+        println!("MI300X, {concurrency} clients: {ours:?} against {milliseconds} ms");
         errors.add(ours, Some(milliseconds / 1000.0));
     }
     errors.report("MI300X, output token");
@@ -232,7 +234,7 @@ fn llama_cpp_on_an_h200_is_near() {
     assert!(token.at(0.5) <= 0.06 && token.at(1.0) <= 0.15);
     assert!(prompt.at(0.5) <= 0.15);
     for errors in [&prompt, &token] {
-        assert!(errors.coverage() >= 0.75);
+        assert!(errors.coverage() >= 0.8);
     }
 }
 
@@ -243,6 +245,26 @@ fn llama_cpp_boards_are_near() {
     for errors in [&prompt, &token] {
         assert!(errors.coverage() >= 0.75);
     }
+}
+
+/// Nobody measured a batch of llama.cpp: its range is as much wider as batches of vLLM lie off what its lone prompts say.
+#[test]
+fn a_batch_that_nobody_measured_has_a_wider_range() {
+    let catalog = catalog();
+    let width = |engine, format, sequences| {
+        let workload = Workload {
+            sequences,
+            ..Workload::one(1024, 256)
+        };
+        let what = ["deepseek-coder-6.7b", format, "h200-sxm"];
+        let answer = ask(&catalog, &question(engine, what, workload));
+        let token = answer.time_per_output_token.expect("a figure");
+        token.high / token.low
+    };
+    for engine in ["llama.cpp", "ollama"] {
+        assert!(width(engine, "q4_k_m", 8) > 1.2 * width(engine, "q4_k_m", 1));
+    }
+    assert!((width("vllm", "bf16", 8) / width("vllm", "bf16", 1) - 1.0).abs() < 1e-9);
 }
 
 /// Radeon, Turing, Blackwell and M4, none of which is in the fit.

@@ -33,6 +33,12 @@ pub struct EngineSpeed {
     pub absorbed_prefill: bool,
     /// Seconds that each layer takes in a decode step whatever it computes.
     pub layer_seconds: Vec<Factor>,
+    /// Seconds that it takes longer where linear layers are kept in fewer than 16 bits: rounding inputs or unpacking weights.
+    #[serde(default)]
+    pub narrow_layer_seconds: f64,
+    /// Seconds that it takes longer where it has routed experts: choosing and sorting.
+    #[serde(default)]
+    pub experts_layer_seconds: f64,
     /// The share of memory bandwidth that reading weights reaches, 0 to 1.
     pub bandwidth: Vec<Factor>,
     /// The share of memory bandwidth that reading the cache reaches, 0 to 1.
@@ -66,6 +72,9 @@ pub struct EngineSpeed {
     /// What a closed loop of clients adds; none where it was not measured.
     #[serde(default)]
     pub queue: Option<Queue>,
+    /// How far batches lie from what lone prompts let expect; none where batches were measured.
+    #[serde(default)]
+    pub batches: Option<Batches>,
     /// How far measurements lie from the model.
     pub ranges: Ranges,
 }
@@ -108,6 +117,9 @@ pub struct Factor {
     /// How the linear layers are multiplied.
     #[serde(default)]
     pub kernel: Option<Kernel>,
+    /// Whether it holds only where the cache is kept in fewer than 16 bits.
+    #[serde(default)]
+    pub narrow_cache: bool,
     /// The constant where nothing is named, else what it is multiplied by.
     pub value: f64,
 }
@@ -120,6 +132,8 @@ pub struct Slower {
     pub on: Vec<String>,
     /// Times are so many times longer.
     pub times: f64,
+    /// Measured over modelled times per token then, from the shortest to the longest.
+    pub range: [f64; 2],
     /// Where that was measured.
     pub source: String,
 }
@@ -198,12 +212,22 @@ pub struct Queue {
     pub prefills: f64,
     /// How many steps of the running batch a request waits until it is admitted.
     pub steps: f64,
-    /// How much prompts in front delay: so many lone prompts times `u / (1 - u)`, with `u` the share of time that prompts take.
-    pub crowding: f64,
-    /// The share of each other prompt's time that a decoding sequence waits for.
-    pub interference: f64,
+    /// The share of the other clients' prompts that come in front: clients that started together stay together; the rest come between its tokens.
+    pub burst: f64,
+    /// Seconds that sending a token to each client adds to a step.
+    pub stream_seconds: f64,
     /// The share of the excess clients' turns that a request waits for.
     pub wait: f64,
+    /// Where that was measured.
+    pub source: String,
+}
+
+/// How far batches lie from what lone prompts let expect, measured over modelled.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batches {
+    /// From the 10th to the 90th percentile.
+    pub spread: Spread,
     /// Where that was measured.
     pub source: String,
 }

@@ -32,6 +32,26 @@ pub enum KvFormat {
     Iq4Nl,
 }
 
+impl KvFormat {
+    /// Whether a cached number takes fewer than 16 bits.
+    #[must_use]
+    pub fn is_narrow(self) -> bool {
+        match self {
+            Self::F32 | Self::F16 => false,
+            Self::Fp8
+            | Self::Fp8IndexFp4
+            | Self::Fp8DsMla
+            | Self::Nvfp4DsMla
+            | Self::Q8_0
+            | Self::Q5_1
+            | Self::Q5_0
+            | Self::Q4_1
+            | Self::Q4_0
+            | Self::Iq4Nl => true,
+        }
+    }
+}
+
 /// Every format with the names that mean it, the first one printed.
 const NAMES: [(KvFormat, &[&str]); 12] = [
     (KvFormat::F32, &["f32", "fp32", "float32"]),

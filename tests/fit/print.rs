@@ -58,11 +58,14 @@ fn factor(factor: &Factor) -> String {
             .kernel
             .map(|by| format!("kernel = \"{}\"", kernel(by))),
     );
+    if factor.narrow_cache {
+        keys.push("narrow_cache = true".to_owned());
+    }
     keys.push(format!("value = {}", number(factor.value)));
     format!("    {{ {} }},", keys.join(", "))
 }
 
-fn spread(name: &str, ranges: [Option<[f64; 2]>; 3]) {
+pub(crate) fn spread(name: &str, ranges: [Option<[f64; 2]>; 3]) {
     let words: Vec<String> = ["first_token", "output_token", "throughput"]
         .iter()
         .zip(ranges)
@@ -81,6 +84,8 @@ pub(crate) fn toml(speed: &mut EngineSpeed, measured: &[(String, u64)], ranges: 
         ("prefill_seconds", speed.prefill_seconds),
         ("tensor_layer_seconds", speed.tensor_layer_seconds),
         ("link_efficiency", speed.link_efficiency),
+        ("narrow_layer_seconds", speed.narrow_layer_seconds),
+        ("experts_layer_seconds", speed.experts_layer_seconds),
         ("hop_seconds", speed.hop_seconds),
         ("prefill_hop_seconds", speed.prefill_hop_seconds),
     ] {
@@ -103,8 +108,8 @@ pub(crate) fn toml(speed: &mut EngineSpeed, measured: &[(String, u64)], ranges: 
             ("base_seconds", queue.base_seconds),
             ("prefills", queue.prefills),
             ("steps", queue.steps),
-            ("crowding", queue.crowding),
-            ("interference", queue.interference),
+            ("burst", queue.burst),
+            ("stream_seconds", queue.stream_seconds),
             ("wait", queue.wait),
         ] {
             println!("{name} = {}", number(value));

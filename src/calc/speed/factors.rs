@@ -13,13 +13,16 @@ pub(super) struct Key<'a> {
     pub(super) class: ModelClass,
     /// How linear layers are multiplied.
     pub(super) kernel: Kernel,
+    /// Whether the cache is kept in fewer than 16 bits.
+    pub(super) narrow_cache: bool,
 }
 
 /// The constant of `table` for `key`: the product of what holds for it, if that begins with a constant for all devices.
 pub(super) fn find(table: &[Factor], key: Key<'_>) -> Option<f64> {
     let holding = table
         .iter()
-        .filter(|factor| holds(key, (&factor.on, factor.class, factor.kernel)));
+        .filter(|factor| holds(key, (&factor.on, factor.class, factor.kernel)))
+        .filter(|factor| key.narrow_cache || !factor.narrow_cache);
     let (mut value, mut founded) = (1.0, false);
     for factor in holding {
         value *= factor.value;
@@ -56,6 +59,7 @@ mod tests {
             on: on.iter().map(|on| (*on).to_owned()).collect(),
             class: None,
             kernel,
+            narrow_cache: false,
             value,
         }
     }
@@ -66,6 +70,7 @@ mod tests {
             device: "x",
             class: ModelClass::Dense,
             kernel,
+            narrow_cache: false,
         }
     }
 
@@ -82,6 +87,19 @@ mod tests {
         assert_eq!(look("hopper", Kernel::Fp8), Some(750.0));
         assert_eq!(look("hopper", Kernel::Fp4), Some(375.0));
         assert_eq!(look("turing", Kernel::Fp8), Some(500.0));
+    }
+
+    #[test]
+    fn a_part_for_narrow_caches_holds_for_them_only() {
+        let mut table = [factor(&[], None, 0.5), factor(&["hopper"], None, 0.5)];
+        table[1].narrow_cache = true;
+        let wide = key("hopper", Kernel::Fp8);
+        let narrow = Key {
+            narrow_cache: true,
+            ..wide
+        };
+        assert_eq!(find(&table, wide), Some(0.5));
+        assert_eq!(find(&table, narrow), Some(0.25));
     }
 
     #[test]

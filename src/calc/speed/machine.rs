@@ -100,8 +100,22 @@ impl Constants {
         } else {
             share(&speed.decode_compute)
         };
+        let narrow = match key.kernel {
+            Kernel::Fp16 => 0.0,
+            Kernel::Unpacked
+            | Kernel::Fp8
+            | Kernel::Fp8Block
+            | Kernel::Fp4
+            | Kernel::Int8
+            | Kernel::Q8
+            | Kernel::Blocks => speed.narrow_layer_seconds,
+        };
+        let experts = match key.class {
+            ModelClass::Dense => 0.0,
+            ModelClass::Experts => speed.experts_layer_seconds,
+        };
         Some(Self {
-            layer: find(&speed.layer_seconds, key)?,
+            layer: find(&speed.layer_seconds, key)? + narrow + experts,
             weights: share(&speed.bandwidth)?,
             cache: share(&speed.cache_bandwidth)?,
             unpack: find(&speed.unpack, key),
@@ -148,6 +162,7 @@ impl<'a> Machine<'a> {
             device: id,
             class: class(load),
             kernel: common_kernel(load.format, &gpus, kernel(load.format, architecture)),
+            narrow_cache: load.kv.is_narrow(),
         };
         let found = Constants::of(constants, key).ok_or_else(|| {
             format!(

@@ -13,6 +13,7 @@ mod prefill;
 mod prepared;
 mod scale;
 mod served;
+mod spread;
 mod volume;
 mod workload;
 

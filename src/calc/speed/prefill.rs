@@ -10,7 +10,7 @@ use crate::units::float;
 pub(super) struct Prompt {
     /// Arithmetic and links: what each token adds.
     pub(super) work: f64,
-    /// Reading weights and starting layers: what each chunk adds.
+    /// Starting layers, and reading weights as far as nothing else happens meanwhile: what chunks add.
     pub(super) chunks: f64,
 }
 
@@ -47,12 +47,16 @@ pub(super) fn prompts(run: &Run<'_>, prompts: f64) -> Option<Prompt> {
     let seen = float(run.workload.cached) + each / 2.0;
     let attention = here * volume.attention(seen, constants.absorbed_prefill) / places.tensor;
     let weights = volume.common / places.tensor + volume.touched(tokens) / devices;
-    let work = linear / (peak * found.prefill)
-        + attention / (peak16 * found.attention)
-        + exchange(run, here);
-    let chunks = count
-        * (f64::from(volume.shape.layers) * found.chunk_layer
-            + weights / (machine.bandwidth * found.weights));
+    let multiplying = linear / (peak * found.prefill);
+    let work = multiplying + attention / (peak16 * found.attention) + exchange(run, here);
+    let reading = count * weights / (machine.bandwidth * found.weights);
+    let waiting = match machine.lay {
+        // Weights are unpacked first.
+        Lay::InARow => reading,
+        // Weights are read while others are multiplied.
+        Lay::Sharded => (reading - multiplying).max(0.0),
+    };
+    let chunks = count * f64::from(volume.shape.layers) * found.chunk_layer + waiting;
     // Devices in a row work on different chunks once the first chunk has passed them all.
     let pieces = match machine.lay {
         Lay::InARow => count,

@@ -5,7 +5,7 @@ use super::places::{Places, Unknown};
 use super::scale::Scale;
 use super::volume::Volume;
 use super::workload::{Range, Speed, Times, View, Workload};
-use super::{decode, prefill, served};
+use super::{decode, prefill, served, spread::wider};
 use crate::calc::load::{Load, Split};
 use crate::catalog::calibration::{Place, closest};
 use crate::catalog::engine_speed::{EngineSpeed, Kernel, ModelClass, Spread};
@@ -226,6 +226,18 @@ impl<'a> Prepared<'a> {
         } else {
             seen
         };
+        let slower = constants.slower.iter().find(|slower| {
+            let architecture = self.machine.key.architecture;
+            slower.on.iter().any(|on| on == architecture)
+        });
+        if let Some(slower) = slower {
+            spread = spread.holding(slower.range);
+        }
+        if together(workload) > 1
+            && let Some(batches) = &constants.batches
+        {
+            spread = spread.beside(batches.spread);
+        }
         if workload.speculative
             && let Some(measured) = &constants.speculative
         {
@@ -329,24 +341,10 @@ impl Refitted<'_> {
     }
 }
 
-impl Spread {
-    /// Times stretched or shortened further by so much.
-    fn over(self, [low, high]: [f64; 2]) -> Self {
-        let times = |range: [f64; 2]| [range[0] * low, range[1] * high];
-        Self {
-            first_token: self.first_token,
-            output_token: times(self.output_token),
-            throughput: [self.throughput[0] / high, self.throughput[1] / low],
-        }
-    }
-}
-
-/// A range that holds both.
-fn wider(one: Spread, other: Spread) -> Spread {
-    let both = |a: [f64; 2], b: [f64; 2]| [a[0].min(b[0]), a[1].max(b[1])];
-    Spread {
-        first_token: both(one.first_token, other.first_token),
-        output_token: both(one.output_token, other.output_token),
-        throughput: both(one.throughput, other.throughput),
+/// Sequences that a step has at once.
+fn together(workload: &Workload) -> u64 {
+    match workload.view {
+        View::Static => workload.sequences,
+        View::Served { concurrency } => concurrency,
     }
 }

@@ -15,9 +15,9 @@ const BUSIEST: f64 = 0.95;
 
 /// Times of one request among `concurrency` clients.
 ///
-/// Prompts of the others stretch the time between tokens; a request waits for prompts in front by the share of
-/// time that prompts take (as in an M/D/1 queue) and for some steps of the running batch; what the cache
-/// cannot hold waits for its turn (Little's law).
+/// Each other client's prompt comes either in front of a request, as clients that started together ask again
+/// together, or between its tokens; it also waits for some steps of the running batch, and what the cache cannot
+/// hold waits for its turn (Little's law).
 pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     let constants = run.machine.constants;
     let Some(queue) = constants.queue.as_ref() else {
@@ -28,16 +28,16 @@ pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     let batch = clients.min(held(run, output)?);
     let prompt = prefill::prompts(run, 1.0).ok_or(run.without_prompts())?;
     let step = decode::step(run, batch);
-    let decoding = step.total() / super::prepared::drafted(run, batch)?;
+    let beat = step.total() + run.places.of_replica(batch) * queue.stream_seconds;
+    let decoding = beat / super::prepared::drafted(run, batch)?;
     // Replicas compute the others' prompts beside each other.
     let spread = prefill::prompts(run, run.places.data).ok_or(run.without_prompts())?;
     let others = (batch - 1.0).max(0.0) * spread.work / run.places.data;
-    let token = decoding + queue.interference * others / output.max(1.0);
-    let turn = queue.base_seconds + prompt.total() + output * token;
-    let busy = (others / turn).min(BUSIEST);
+    let token = decoding + (1.0 - queue.burst) * others / output.max(1.0);
     let admitted = queue.base_seconds
-        + prompt.total() * (queue.prefills + queue.crowding * busy / (1.0 - busy))
-        + queue.steps * step.total();
+        + prompt.total() * queue.prefills
+        + queue.burst * others
+        + queue.steps * beat;
     let turns = (clients / batch - 1.0).max(0.0);
     let waited =
         admitted + constants.prefill_seconds + queue.wait * turns * (admitted + output * token);
