@@ -2,6 +2,7 @@
 
 use crate::calc::estimate::weights;
 use crate::calc::tensors::parameters;
+use crate::catalog::format::Storage;
 use crate::catalog::{Catalog, Format, Model};
 use crate::error::Result;
 use crate::units::{Bytes, float};
@@ -45,7 +46,7 @@ pub fn quantize(catalog: &Catalog, model: &Model) -> Result<Vec<Quantized>> {
             weights: bytes,
             bits_per_weight: bytes.as_f64() * 8.0 / float(main.0),
             times_smaller: main.bytes_at(32).as_f64() / bytes.as_f64(),
-            make: format.make.as_deref().map(|make| filled(make, model)),
+            make: made(format, model),
         });
     }
     rows.sort_by(|one, two| {
@@ -54,6 +55,13 @@ pub fn quantize(catalog: &Catalog, model: &Model) -> Result<Vec<Quantized>> {
             .then(one.format.id.cmp(&two.format.id))
     });
     Ok(rows)
+}
+
+/// The command that makes `format`; none where it would read a checkpoint that a method has quantized already.
+fn made(format: &Format, model: &Model) -> Option<String> {
+    let make = format.make.as_deref()?;
+    let readable = model.is_plain() || matches!(format.storage, Storage::Gguf { .. });
+    readable.then(|| filled(make, model))
 }
 
 fn filled(make: &str, model: &Model) -> String {
