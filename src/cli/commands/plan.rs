@@ -6,7 +6,8 @@ use super::super::args;
 use super::super::{Exit, output};
 use super::memory::request;
 use super::{Session, train};
-use crate::deploy::{Launch, command};
+use crate::catalog::{Catalog, Origin};
+use crate::deploy::{Launch, Start, start};
 use crate::plan::target::{Target, search};
 use crate::plan::{Plan, Wish};
 use crate::render::{Reply, document, view};
@@ -37,10 +38,10 @@ fn serve(session: &Session<'_>, args: &args::Plan) -> Result<Exit> {
         return Ok(Exit::Usage);
     }
     let answer = crate::plan::plan(session.catalog, &request, &wish)?;
-    let commands: Vec<String> = answer.plans.iter().map(launched).collect();
+    let starts = starts((session.catalog, args), answer.plans.iter())?;
     let reply = Reply {
-        document: document::plan(&answer, (&request, &wish), &commands)?,
-        report: view::plan(&answer, (&request, &wish, index(args.limit)), &commands),
+        document: document::plan(&answer, (&request, &wish), &starts)?,
+        report: view::plan(&answer, (&request, &wish, index(args.limit)), &starts),
     };
     session.answer(&reply, &answer.notes)?;
     Ok(if answer.plans.is_empty() {
@@ -61,17 +62,14 @@ fn find(session: &Session<'_>, args: &args::Plan, demands: SpeedDemands) -> Resu
         fixed_engine: args.load.engine.engine.is_some(),
     };
     let answer = search(session.catalog, &request, (&wish, &target))?;
-    let commands: Vec<String> = answer
-        .offers
-        .iter()
-        .map(|offer| launched(&offer.plan))
-        .collect();
+    let plans = answer.offers.iter().map(|offer| &offer.plan);
+    let starts = starts((session.catalog, args), plans)?;
     let reply = Reply {
-        document: document::plan_target(&answer, (&request, &wish, &target), &commands)?,
+        document: document::plan_target(&answer, (&request, &wish, &target), &starts)?,
         report: view::plan_target(
             &answer,
             (&request, &wish, &target, index(args.limit)),
-            &commands,
+            &starts,
         ),
     };
     session.answer(&reply, &answer.notes)?;
@@ -120,14 +118,22 @@ fn wish(args: &args::Plan, traffic: Traffic) -> Wish {
     }
 }
 
-/// The command that starts a plan.
-fn launched(plan: &Plan) -> String {
-    let Some(launch) = Launch::of(&plan.request) else {
-        return String::new();
-    };
-    let line = command(&Launch {
-        sequences: plan.sequences(),
-        ..launch
+/// How each plan is started.
+fn starts<'a>(
+    (catalog, args): (&Catalog, &args::Plan),
+    plans: impl Iterator<Item = &'a Plan>,
+) -> Result<Vec<Start>> {
+    let started = plans.map(|plan| {
+        let Some(launch) = Launch::of(&plan.request) else {
+            return Ok(Start::default());
+        };
+        let own = plan.request.model.origin == Origin::File;
+        let launch = Launch {
+            sequences: plan.sequences(),
+            path: own.then_some(args.load.model.as_str()),
+            ..launch
+        };
+        Ok(start(catalog, &launch)?)
     });
-    line.unwrap_or_else(|error| format!("# {error}"))
+    started.collect()
 }

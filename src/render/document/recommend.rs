@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::memory::{CheckpointPart, MemoryPart, ModelPart};
 use super::speed::{SpeedPart, TierPart, TrafficPart};
 use crate::calc::hardware::{Hardware, MemoryOf};
+use crate::deploy::Start;
 use crate::error::Result;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation, Rejection};
 use crate::units::count;
@@ -73,7 +74,9 @@ struct Row<'a> {
     accuracy: AccuracyPart,
     tier: TierPart,
     checkpoint: CheckpointPart<'a>,
-    command: &'a str,
+    command: Option<&'a str>,
+    /// What to know about the command, or why there is none.
+    command_note: Option<&'a str>,
     why: &'a [String],
     notes: &'a [String],
 }
@@ -113,13 +116,13 @@ struct NearestPart<'a> {
     gpu: Option<&'a str>,
 }
 
-/// The document of a recommendation; `commands` stand beside its rows.
+/// The document of a recommendation; `starts` stand beside its rows.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> {
+pub fn recommend(answer: &Recommendation, starts: &[Start]) -> Result<Value> {
     let demands = &answer.demands;
-    let rows = answer.ranked.iter().zip(commands).zip(1..);
+    let rows = answer.ranked.iter().zip(starts).zip(1..);
     super::value(&Document {
         schema: SCHEMA,
         request: RequestPart {
@@ -139,7 +142,7 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
         },
         hardware: HardwarePart::of(&answer.hardware),
         recommendations: rows
-            .map(|((candidate, command), rank)| row(answer, (candidate, command), rank))
+            .map(|((candidate, start), rank)| row(answer, (candidate, start), rank))
             .collect(),
         rejected: answer.rejected.iter().map(RejectedPart::of).collect(),
         nearest: answer.nearest.iter().map(NearestPart::of).collect(),
@@ -149,7 +152,7 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
 
 fn row<'a>(
     answer: &'a Recommendation,
-    (candidate, command): (&'a Candidate, &'a str),
+    (candidate, start): (&'a Candidate, &'a Start),
     rank: u64,
 ) -> Row<'a> {
     Row {
@@ -168,7 +171,8 @@ fn row<'a>(
         },
         tier: TierPart::of(candidate.tier_latency_ms, candidate.accuracy.tier),
         checkpoint: CheckpointPart::of(&candidate.model),
-        command,
+        command: start.command.as_deref(),
+        command_note: start.note.as_deref(),
         why: &candidate.why,
         notes: &candidate.notes,
     }
