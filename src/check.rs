@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::calc::accuracy::Accuracies;
-use crate::calc::estimate::{capacity, estimate};
+use crate::calc::estimate::{Estimate, capacity, estimate};
+use crate::calc::load::Load;
 use crate::calc::tensors::parameters;
 use crate::calc::tier::tier;
 use crate::catalog::Catalog;
@@ -116,31 +117,28 @@ pub fn check(
 ) -> Result<Check> {
     let load = request.load();
     let found = estimate(&load)?;
+    if found.fits.is_none() {
+        return Err(Error::Unanswerable(
+            "name the hardware to check against: --vram GB or --gpu NAME (with --ram GB for a processor)".to_owned(),
+        ));
+    }
     let mut failures = Vec::new();
-    match (found.fits, found.available) {
-        (Some(false), Some(available)) => {
-            let longest = capacity(&load)?.map_or(0, |capacity| capacity.largest_context.0);
-            let hint = (longest > 0).then(|| format!("a context of {longest} tokens would fit"));
-            failures.push(Failure {
-                demand: "memory per device",
-                missed: Missed::Memory {
-                    limit: available,
-                    actual: found.memory.fullest().total(),
-                    short_by: found.short_by,
-                    hint,
-                },
-            });
-        }
-        (Some(_), _) => {}
-        (None, _) => {
-            return Err(Error::Unanswerable(
-                "name the hardware to check against: --vram GB or --gpu NAME (with --ram GB for a processor)".to_owned(),
-            ));
-        }
+    failures.extend(shortage(&load, &found, "memory per device")?);
+    let started = request.started(catalog)?;
+    if let Some(started) = &started {
+        let load = started.load();
+        let demand = "memory per device of the weights that can be had";
+        failures.extend(shortage(&load, &estimate(&load)?, demand)?);
     }
     check_tier(catalog, request, demands, &mut failures)?;
     let mut notes: Vec<String> = request.notes.clone();
     notes.extend(found.memory.notes.iter().cloned());
+    notes.extend(started.map(|started| {
+        format!(
+            "no weights of exactly {} exist: {}, which is run in its place, must fit as well",
+            request.model.id, started.model.id
+        )
+    }));
     if !demands.speed.is_empty() {
         let sequences = traffic.concurrency.unwrap_or(request.sequences);
         let speed = traffic.speed(&load, sequences);
@@ -170,6 +168,24 @@ pub fn check(
         failures,
         notes,
     })
+}
+
+/// What is missing on a device, where something is.
+fn shortage(load: &Load<'_>, found: &Estimate, demand: &'static str) -> Result<Option<Failure>> {
+    let (Some(false), Some(available)) = (found.fits, found.available) else {
+        return Ok(None);
+    };
+    let longest = capacity(load)?.map_or(0, |capacity| capacity.largest_context.0);
+    let hint = (longest > 0).then(|| format!("a context of {longest} tokens would fit"));
+    Ok(Some(Failure {
+        demand,
+        missed: Missed::Memory {
+            limit: available,
+            actual: found.memory.fullest().total(),
+            short_by: found.short_by,
+            hint,
+        },
+    }))
 }
 
 fn check_tier(

@@ -2,6 +2,7 @@
 
 use crate::calc::estimate::weights;
 use crate::calc::tensors::parameters;
+use crate::catalog::format::Storage;
 use crate::catalog::{Catalog, Format, Model};
 use crate::error::Result;
 use crate::units::{Bytes, float};
@@ -62,11 +63,7 @@ pub fn quantize_from(
             weights: bytes,
             bits_per_weight: bytes.as_f64() * 8.0 / float(main.0),
             times_smaller: main.bytes_at(32).as_f64() / bytes.as_f64(),
-            make: format
-                .make
-                .as_deref()
-                .zip(source)
-                .map(|(make, source)| filled(make, source)),
+            make: made(format, model, source),
         });
     }
     rows.sort_by(|one, two| {
@@ -81,6 +78,15 @@ pub fn quantize_from(
 fn is_plain(source: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/".contains(letter);
     source.chars().all(plain) && !source.starts_with('-')
+}
+
+/// The command that makes `format` of `source`; none where it would read a checkpoint that a method has quantized already.
+fn made(format: &Format, model: &Model, source: Option<&str>) -> Option<String> {
+    let make = format.make.as_deref()?;
+    let readable = model.is_plain() || matches!(format.storage, Storage::Gguf { .. });
+    source
+        .filter(|_| readable)
+        .map(|source| filled(make, source))
 }
 
 fn filled(make: &str, source: &str) -> String {

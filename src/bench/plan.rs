@@ -3,11 +3,11 @@
 //! Checked against lm-evaluation-harness 0.4.13, vLLM 0.33.0 (`benchmarks/serve.py`), SGLang 0.5.23
 //! (`benchmark/serving.py`), llama.cpp as in llama-cpp-python 0.3.36 (`common/arg.cpp`): see tests/data/bench-flags.toml.
 
-use super::tools::{Served, accuracy, made, serve, speed};
+use super::tools::{Served, accuracy, is_ollama, make, serve, speed};
 use crate::calc::estimate::capacity;
 use crate::catalog::format::Storage;
 use crate::catalog::{Allocator, Catalog, Engine, Format, Origin};
-use crate::deploy::Launch;
+use crate::deploy::{Launch, weights};
 use crate::error::{Error, Result};
 use crate::quantize::quantize;
 use crate::request::{Request, resolve_format};
@@ -87,11 +87,11 @@ pub enum ServedFor {
 }
 
 impl ServedFor {
-    fn of(allocator: Allocator) -> Self {
-        match allocator {
+    fn of(engine: &Engine) -> Self {
+        match engine.allocator {
             Allocator::Vllm => Self::Both,
-            Allocator::LlamaCpp => Self::Accuracy,
-            Allocator::Sglang | Allocator::Transformers => Self::Speed,
+            Allocator::LlamaCpp if !is_ollama(engine) => Self::Accuracy,
+            Allocator::Sglang | Allocator::LlamaCpp | Allocator::Transformers => Self::Speed,
         }
     }
 
@@ -109,7 +109,7 @@ impl ServedFor {
 /// The plan for `request`.
 ///
 /// # Errors
-/// When no engine is named, or the catalog is broken.
+/// When no engine is named, no command starts it that way, or the catalog is broken.
 pub fn plan(catalog: &Catalog, request: &Request, asked: &PlanAsked) -> Result<BenchPlan> {
     let engine = request.engine.as_ref().ok_or_else(|| {
         Error::Unanswerable(
@@ -119,26 +119,24 @@ pub fn plan(catalog: &Catalog, request: &Request, asked: &PlanAsked) -> Result<B
     })?;
     let lengths = lengths(request, asked);
     let concurrencies = concurrencies(request, asked)?;
-    let rows = quantize(catalog, &request.model)?;
     let mut formats = Vec::new();
     for format in formats_of(catalog, request, (engine, asked.formats))? {
-        let make = rows
-            .iter()
-            .find(|row| row.format.id == format.id)
-            .and_then(|row| row.make.clone())
-            .filter(|_| asked.path.is_none() && format.id != request.model.native);
+        let launch = Launch {
+            path: asked.path.as_deref(),
+            ..launch(request, (engine, &format), &concurrencies)
+        };
         let served = Served {
-            launch: launch(request, (engine, &format), &concurrencies),
-            path: asked.path.clone().or_else(|| made(&format, &request.model)),
+            launch,
+            weights: weights(&launch)?,
             lengths: &lengths,
             concurrencies: &concurrencies,
         };
         formats.push(FormatPlan {
-            make: make.filter(|_| served.path.is_some()),
-            serve: serve(&served),
-            served_for: ServedFor::of(engine.allocator),
+            make: make(&served),
+            serve: serve(&served)?,
+            served_for: ServedFor::of(engine),
             accuracy: accuracy(&served),
-            speed: speed(&served),
+            speed: speed(&served)?,
             format: format.id.clone(),
             name: format.name.clone(),
         });
@@ -229,6 +227,7 @@ fn formats_of(
         let general = !matches!(format.storage, Storage::Gguf { .. })
             || engine.formats.values().any(|id| *id == format.id);
         if format.engines.contains(&engine.id)
+            && request.model.can_be_had(&format)
             && (general || asked == FormatsAsked::Every)
             && format.bits < base.bits
             && !formats.iter().any(|one| one.id == format.id)

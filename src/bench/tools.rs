@@ -1,7 +1,8 @@
 //! The measuring tools' command lines, for a POSIX shell.
 
-use crate::catalog::{Allocator, Format, Model};
-use crate::deploy::{Launch, quoted, serve as serve_by};
+use crate::catalog::{Allocator, Engine};
+use crate::deploy::{Launch, Weights, create_in_ollama, quoted, server_line, told_to_quantize};
+use crate::error::Result;
 
 /// The article's sets, as lm-evaluation-harness names them.
 const TASKS: &str = "lambada_openai,piqa";
@@ -9,40 +10,26 @@ const TASKS: &str = "lambada_openai,piqa";
 const VLLM: &str = "http://localhost:8000";
 const SGLANG: &str = "http://localhost:30000";
 const LLAMA_CPP_PYTHON: &str = "http://localhost:8000";
+const OLLAMA: &str = "http://localhost:11434";
 
 /// A format as it is served.
 pub(super) struct Served<'a> {
     pub(super) launch: Launch<'a>,
-    /// The file or folder, where it is made or the user's own.
-    pub(super) path: Option<String>,
+    /// What the engine reads, and every tool names.
+    pub(super) weights: Weights,
     pub(super) lengths: &'a [(u64, u64)],
     pub(super) concurrencies: &'a [u64],
 }
 
-/// The file or folder that `format`'s own command makes of `model`: the last that it names.
-pub(super) fn made(format: &Format, model: &Model) -> Option<String> {
-    let make = format.make.as_deref()?;
-    let (_, rest) = make.rsplit_once("{name}")?;
-    let end = |letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter));
-    let suffix = rest.split(end).next().unwrap_or_default();
-    let repo = repository(model);
-    let name = repo.rsplit('/').next().unwrap_or(repo);
-    Some(format!("{name}{suffix}"))
-}
-
-fn repository(model: &Model) -> &str {
-    model
-        .checkpoint
-        .as_ref()
-        .map_or(model.id.as_str(), |weights| weights.repo.as_str())
+/// Whether Ollama serves, which loads models under names of its own.
+pub(super) fn is_ollama(engine: &Engine) -> bool {
+    engine.id == "ollama"
 }
 
 impl Served<'_> {
     /// What the engine is pointed at.
     fn name(&self) -> &str {
-        self.path
-            .as_deref()
-            .unwrap_or_else(|| repository(self.launch.model))
+        &self.weights.place
     }
 
     /// The list of clients for a loop of the shell.
@@ -50,29 +37,44 @@ impl Served<'_> {
         joined(self.concurrencies, " ")
     }
 
-    /// The engine's own command, pointed at what is measured; the reason in a comment where it has none.
-    fn engine(&self) -> String {
-        let launch = Launch {
-            path: self.path.as_deref(),
-            ..self.launch
-        };
-        match serve_by(&launch) {
-            Ok(command) => command.line(),
-            Err(reason) => format!("# {reason}"),
-        }
+    /// The name under which Ollama keeps the weights.
+    fn in_ollama(&self) -> String {
+        format!("dsk-{}", self.launch.format.id)
+    }
+
+    /// llama-cpp-python's server of the file, which answers with the probabilities that accuracy is counted from.
+    fn llama_cpp_python(&self) -> String {
+        format!(
+            "python -m llama_cpp.server --model {} --logits_all true --n_gpu_layers {}",
+            quoted(self.name()),
+            if self.launch.on_processor() { 0 } else { -1 }
+        )
     }
 }
 
+/// What makes the weights, where they must be made.
+pub(super) fn make(served: &Served<'_>) -> Option<String> {
+    let steps: Vec<String> = served
+        .weights
+        .steps
+        .iter()
+        .map(crate::deploy::Command::line)
+        .collect();
+    (!steps.is_empty()).then(|| steps.join(" && "))
+}
+
 /// What serves it.
-pub(super) fn serve(served: &Served<'_>) -> String {
-    match served.launch.engine.allocator {
-        Allocator::Vllm | Allocator::Sglang => served.engine(),
-        Allocator::LlamaCpp => format!(
-            "python -m llama_cpp.server --model {} --logits_all true --n_gpu_layers {}",
-            quoted(served.name()),
-            if served.launch.on_processor() { 0 } else { -1 }
-        ),
-        Allocator::Transformers => "transformers serve".to_owned(),
+///
+/// # Errors
+/// When the engine cannot be started that way.
+pub(super) fn serve(served: &Served<'_>) -> Result<String> {
+    let engine = served.launch.engine;
+    match engine.allocator {
+        Allocator::LlamaCpp if !is_ollama(engine) => Ok(served.llama_cpp_python()),
+        Allocator::Vllm | Allocator::Sglang | Allocator::LlamaCpp => {
+            server_line(&served.launch, Some(served.name()))
+        }
+        Allocator::Transformers => Ok("transformers serve".to_owned()),
     }
 }
 
@@ -86,32 +88,49 @@ pub(super) fn accuracy(served: &Served<'_>) -> String {
             format!("model={name},base_url={VLLM}/v1/completions,num_concurrent=8"),
         ),
         Allocator::Sglang => ("sglang", {
-            let on_load = served.path.is_none() && launch.format.id != launch.model.native;
-            let quantization = if on_load && launch.format.bits <= 8 {
-                format!(",quantization={}", launch.format.id)
-            } else {
-                String::new()
-            };
+            let quantization = told_to_quantize(launch)
+                .map_or_else(String::new, |method| format!(",quantization={method}"));
             format!("pretrained={name},tp_size={tensor}{quantization}")
         }),
         Allocator::LlamaCpp => ("gguf", format!("base_url={LLAMA_CPP_PYTHON}")),
         Allocator::Transformers => ("hf", format!("pretrained={name},dtype=auto")),
     };
-    format!(
+    let measure = format!(
         "lm_eval --model {kind} --model_args {} --tasks {TASKS} --output_path {}",
         quoted(&arguments),
         quoted(&format!("results/{}", launch.format.id))
+    );
+    if !is_ollama(launch.engine) {
+        return measure;
+    }
+    // Ollama tells no probabilities of a prompt's tokens: the same file is measured in llama.cpp, from which it comes.
+    format!(
+        "{} & server=$!; until curl -fsS {LLAMA_CPP_PYTHON}/v1/models >/dev/null 2>&1; do sleep 1; done; {measure}; kill $server",
+        served.llama_cpp_python()
     )
 }
 
 /// What measures the speed, a command for each length.
-pub(super) fn speed(served: &Served<'_>) -> Vec<String> {
-    match served.launch.engine.allocator {
+///
+/// # Errors
+/// When Ollama cannot name the weights.
+pub(super) fn speed(served: &Served<'_>) -> Result<Vec<String>> {
+    let engine = served.launch.engine;
+    Ok(match engine.allocator {
+        Allocator::LlamaCpp if is_ollama(engine) => {
+            let mut commands = vec![create_in_ollama(
+                &served.launch,
+                served.name(),
+                &served.in_ollama(),
+            )?];
+            commands.extend(loops(served, ollama));
+            commands
+        }
         Allocator::LlamaCpp => vec![batched(served)],
         Allocator::Vllm => loops(served, vllm),
         Allocator::Sglang => loops(served, sglang),
-        Allocator::Transformers => loops(served, own),
-    }
+        Allocator::Transformers => loops(served, transformers),
+    })
 }
 
 fn loops(served: &Served<'_>, one: fn(&Served<'_>, (u64, u64)) -> String) -> Vec<String> {
@@ -147,11 +166,22 @@ fn sglang(served: &Served<'_>, (input, output): (u64, u64)) -> String {
 }
 
 /// Transformers has no benchmark of its serving: this program's.
-fn own(served: &Served<'_>, (input, output): (u64, u64)) -> String {
+fn transformers(served: &Served<'_>, length: (u64, u64)) -> String {
+    own(served, (VLLM, served.name()), length)
+}
+
+/// Nor has Ollama.
+fn ollama(served: &Served<'_>, length: (u64, u64)) -> String {
+    own(served, (OLLAMA, &served.in_ollama()), length)
+}
+
+/// This program's own measurement of the server at `address`.
+fn own(served: &Served<'_>, (address, name): (&str, &str), (input, output): (u64, u64)) -> String {
+    let model = served.launch.path.unwrap_or(&served.launch.model.id);
     format!(
-        "dsk bench {} --url {VLLM}/v1 --served-name {} --input {input} --output-tokens {output} --concurrency $clients --json",
-        quoted(&served.launch.model.id),
-        quoted(served.name())
+        "dsk bench {} --url {address}/v1 --served-name {} --input {input} --output-tokens {output} --concurrency $clients --json",
+        quoted(model),
+        quoted(name)
     )
 }
 

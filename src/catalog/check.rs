@@ -50,6 +50,9 @@ impl Catalog {
             if let Some(shape) = &release.shape {
                 self.check_shape(release, shape)?;
             }
+            for ready in &release.quantized {
+                self.must_exist(release, "quantized", self.formats()?, &ready.format)?;
+            }
         }
         Ok(())
     }

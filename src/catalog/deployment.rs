@@ -84,12 +84,18 @@ pub struct DeploymentDefaults {
     pub read_bytes_per_second: u64,
     /// Seconds from the loaded weights to the first answer.
     pub warm_up_seconds: u64,
+    /// How many times the calculated start may be exceeded before it counts as failed.
+    pub start_margin: u64,
+    /// Seconds until a node holds the image.
+    pub image_pull_seconds: u64,
     /// Kubernetes' CPUs for each process of the engine.
     pub cpus_per_process: u64,
     /// Processes of an engine beside one worker for each device.
     pub server_processes: u64,
     /// The device exporter's metrics.
     pub device_metrics: DeviceMetrics,
+    /// What watches a cluster, where nothing else is said.
+    pub monitoring: Monitoring,
     /// The chart that values are written for.
     pub chart: Chart,
     /// Where the figures come from.
@@ -107,6 +113,18 @@ pub struct DeviceMetrics {
     /// Share of the time that the device is busy, in per cent.
     pub utilization: String,
     /// Where the names come from.
+    pub source: String,
+}
+
+/// What watches a cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Monitoring {
+    /// The address at which Prometheus answers queries.
+    pub prometheus: String,
+    /// The value of the label `release` by which an installation selects what it reads.
+    pub release: String,
+    /// Where these come from.
     pub source: String,
 }
 

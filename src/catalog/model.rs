@@ -1,6 +1,8 @@
 //! A model: anything that can be calculated.
 
 use super::find::{find, nearest};
+use super::format::{Format, Storage};
+use super::release::Ready;
 use super::storage::NativeStorage;
 use super::variant::Match;
 use super::{Basis, Catalog, Entry, Release, Shape, Variant};
@@ -86,6 +88,37 @@ pub struct Repository {
     pub matching: Match,
     /// A conversion to GGUF, where one is known.
     pub gguf: Option<String>,
+    /// The release in other formats, ready to be served.
+    pub ready: Vec<Ready>,
+}
+
+/// The formats of checkpoints that no method has quantized yet.
+const PLAIN: [&str; 3] = ["bf16", "fp16", "fp32"];
+
+impl Model {
+    /// Whether its checkpoint is in a plain float format, from which others can be made.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        PLAIN.contains(&self.native.as_str())
+    }
+
+    /// The published checkpoint in `format`, where somebody made one.
+    #[must_use]
+    pub fn ready(&self, format: &str) -> Option<&Ready> {
+        let checkpoint = self.checkpoint.as_ref()?;
+        checkpoint.ready.iter().find(|ready| ready.format == format)
+    }
+
+    /// Whether its weights can be had in `format`: as they are, ready, or made from a checkpoint that no
+    /// method has quantized yet; a converter to GGUF reads all.
+    #[must_use]
+    pub fn can_be_had(&self, format: &Format) -> bool {
+        let gguf = match &format.storage {
+            Storage::Gguf { .. } => true,
+            Storage::Plain {} | Storage::Scaled(_) | Storage::Native {} => false,
+        };
+        gguf || self.is_plain() || self.native == format.id || self.ready(&format.id).is_some()
+    }
 }
 
 /// The native format of a shape that has no checkpoint.
@@ -135,6 +168,19 @@ impl Catalog {
             .filter(|release| release.shape.is_some())
             .map(model_of_release);
         variants.chain(releases).collect()
+    }
+
+    /// The release that is run in place of `model`, whose own weights nobody has; none where it has its own.
+    ///
+    /// # Errors
+    /// When the release is not in the catalog, or its shape is not published.
+    pub fn started(&self, model: &Model) -> Result<Option<Model>> {
+        match &model.checkpoint {
+            Some(weights) if weights.matching == Match::Nearest => {
+                model_of_release(find(self.releases()?, &weights.release)?).map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// The model that a variant stands for.
@@ -205,6 +251,7 @@ fn repository(release: &Release, matching: Match) -> Option<Repository> {
             .gguf
             .as_ref()
             .map(|conversion| conversion.repo.clone()),
+        ready: release.quantized.clone(),
     })
 }
 

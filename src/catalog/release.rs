@@ -58,6 +58,9 @@ pub struct Release {
     /// A conversion to GGUF that somebody published.
     #[serde(default)]
     pub gguf: Option<Conversion>,
+    /// Checkpoints in other formats that somebody published.
+    #[serde(default)]
+    pub quantized: Vec<Ready>,
     /// Benchmark scores as the vendor reports them.
     #[serde(default, rename = "benchmark")]
     pub benchmarks: Vec<Benchmark>,
@@ -82,6 +85,18 @@ pub struct RopeScaling {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conversion {
+    /// The repository on the hub.
+    pub repo: String,
+    /// Where it was seen.
+    pub source: String,
+}
+
+/// The release in another format, ready to be served.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// Id of the format.
+    pub format: String,
     /// The repository on the hub.
     pub repo: String,
     /// Where it was seen.

@@ -1,6 +1,6 @@
 //! What is to be run, and the commands that run it.
 
-use super::make::{making, quantized_while_loading};
+use super::make::{making, told_to_quantize};
 use super::words::{Arguments, Command, operand};
 use super::{llama_cpp, ollama, sglang, transformers, vllm};
 use crate::calc::hardware::Hardware;
@@ -180,15 +180,23 @@ impl<'a> Launch<'a> {
         self.sequences.div_ceil(self.split.data.max(1))
     }
 
-    /// What the weights are read from: the user's own path, else the repository.
+    /// What the weights are read from: the user's own path, else the repository that holds them in the format.
     #[must_use]
     pub fn weights(&self) -> &'a str {
         let checkpoint = self.model.checkpoint.as_ref();
-        match (self.path, checkpoint) {
-            (Some(path), _) => path,
-            (None, Some(weights)) => &weights.repo,
-            (None, None) => &self.model.id,
+        match (self.path, self.ready(), checkpoint) {
+            (Some(path), _, _) => path,
+            (None, Some(ready), _) => ready,
+            (None, None, Some(weights)) => &weights.repo,
+            (None, None, None) => &self.model.id,
         }
+    }
+
+    /// The repository that somebody quantized into the format, where the model's own is in another.
+    pub(super) fn ready(&self) -> Option<&'a str> {
+        let own = self.path.is_some() || self.format.id == self.model.native;
+        let ready = self.model.ready(&self.format.id).filter(|_| !own)?;
+        Some(&ready.repo)
     }
 
     /// What the engine loads: the weights, or the folder that was made of them.
@@ -211,11 +219,11 @@ impl<'a> Launch<'a> {
 /// When the engine's version has no flag for something that the plan needs.
 pub fn serve(launch: &Launch<'_>) -> Result<Command> {
     match (launch.engine.allocator, launch.engine.id.as_str()) {
-        (Allocator::LlamaCpp, "ollama") => Ok(ollama::run(launch)),
+        (Allocator::LlamaCpp, "ollama") => ollama::server(launch),
         (Allocator::LlamaCpp, _) => llama_cpp::serve(launch),
         (Allocator::Vllm, _) => vllm::serve(launch),
         (Allocator::Sglang, _) => sglang::serve(launch),
-        (Allocator::Transformers, _) => Ok(transformers::chat(launch)),
+        (Allocator::Transformers, _) => transformers::chat(launch),
     }
 }
 
@@ -238,21 +246,23 @@ pub fn prepare(launch: &Launch<'_>) -> Result<Vec<Command>> {
 /// # Errors
 /// When the engine's version has no flag for something that the plan needs.
 pub fn command(launch: &Launch<'_>) -> Result<String> {
+    if launch.engine.id == "ollama" {
+        return ollama::command(launch);
+    }
     let mut lines: Vec<String> = prepare(launch)?.iter().map(Command::line).collect();
-    lines.push(serve(launch)?.line());
+    lines.push(super::start::server_line(launch, None)?);
     Ok(lines.join(" && "))
 }
 
 /// The flags for formats that an engine makes from a 16-bit checkpoint while it loads.
 pub(super) fn loading(launch: &Launch<'_>, arguments: &mut Arguments<'_>) {
-    if launch.format.id == launch.model.native {
+    if launch.format.id == launch.model.native || launch.ready().is_some() {
         return;
     }
-    let id = launch.format.id.as_str();
-    if let Some(method) = quantized_while_loading(id) {
+    if let Some(method) = told_to_quantize(launch) {
         arguments.set(Setting::Quantization, method);
     }
-    match id {
+    match launch.format.id.as_str() {
         "bf16" => arguments.set(Setting::ElementType, "bfloat16"),
         "fp16" => arguments.set(Setting::ElementType, "float16"),
         "fp32" => arguments.set(Setting::ElementType, "float32"),

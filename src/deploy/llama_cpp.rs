@@ -1,6 +1,7 @@
 //! llama.cpp's server.
 
 use super::launch::Launch;
+use super::make::Weights;
 use super::question::{Deployment, Question};
 use super::words::{Arguments, Command, operand};
 use crate::calc::availability::is_published;
@@ -152,14 +153,37 @@ pub(super) fn gguf<'a>(launch: &Launch<'a>) -> Gguf<'a> {
     if let Some(converted) = converted.filter(|_| is_published(mix)) {
         return Gguf::Published(format!("{converted}:{mix}"));
     }
+    Gguf::Made(converted_here(launch))
+}
+
+/// The conversion of the checkpoint on this machine.
+fn converted_here<'a>(launch: &Launch<'a>) -> Made<'a> {
     let weights = launch.weights();
     let last = weights.trim_end_matches('/').rsplit('/').next();
-    Gguf::Made(Made {
+    Made {
         weights,
         remote: launch.path.is_none(),
         name: last.filter(|name| !name.is_empty()).unwrap_or("model"),
-        mix,
-    })
+        mix: mix(launch.format),
+    }
+}
+
+/// The GGUF as a file of this machine, for tools that fetch none.
+pub(super) fn file(launch: &Launch<'_>) -> Weights {
+    let made = match gguf(launch) {
+        Gguf::File(path) => {
+            return Weights {
+                steps: Vec::new(),
+                place: operand(path),
+            };
+        }
+        Gguf::Made(made) => made,
+        Gguf::Published(_) => converted_here(launch),
+    };
+    Weights {
+        steps: made.steps(),
+        place: made.result(),
+    }
 }
 
 impl Made<'_> {

@@ -20,15 +20,15 @@ pub(super) struct Making {
 /// When nobody is known to make it, or its name cannot stand in the command.
 pub(super) fn making(launch: &Launch<'_>) -> Result<Option<Making>> {
     let format = launch.format;
-    let serves = matches!(launch.engine.allocator, Allocator::Vllm | Allocator::Sglang);
+    if format.id == launch.model.native || launch.ready().is_some() {
+        return Ok(None);
+    }
+    check_plain(launch)?;
     let stored = match &format.storage {
         Storage::Plain {} | Storage::Native {} | Storage::Gguf { .. } => true,
-        Storage::Scaled(_) => {
-            format.id == launch.model.native
-                || quantized_while_loading(format.id.as_str()).is_some()
-        }
+        Storage::Scaled(_) => told_to_quantize(launch).is_some(),
     };
-    if stored || !serves {
+    if stored {
         return Ok(None);
     }
     let (Some(make), Some(folder)) = (&format.make, &format.makes) else {
@@ -61,11 +61,66 @@ pub(super) fn making(launch: &Launch<'_>) -> Result<Option<Making>> {
     }))
 }
 
-/// What vLLM and SGLang call a format that they make of a 16-bit checkpoint while they load it.
-pub(super) fn quantized_while_loading(format: &str) -> Option<&'static str> {
-    match format {
+/// Refuses to make or load another format of a checkpoint that a method has quantized already.
+///
+/// Engines load it by that method alone (vLLM 0.32.0 `config/model.py`, `_verify_quantization`), and those who
+/// quantize read 16 bits.
+///
+/// # Errors
+/// Which formats can be had instead.
+pub(super) fn check_plain(launch: &Launch<'_>) -> Result<()> {
+    let (model, format) = (launch.model, launch.format);
+    if model.is_plain() || model.native == format.id || launch.ready().is_some() {
+        return Ok(());
+    }
+    let ready = model.checkpoint.iter().flat_map(|weights| &weights.ready);
+    let known: Vec<String> = ready
+        .map(|ready| format!("{} ({})", ready.format, ready.repo))
+        .collect();
+    let others = if known.is_empty() {
+        String::new()
+    } else {
+        format!("; published beside it: {}", known.join(", "))
+    };
+    Err(Error::Unanswerable(format!(
+        "{} is published in {}, and {} is made of 16-bit weights only{others}",
+        model.id, model.native, format.name
+    )))
+}
+
+/// What the engine is told to quantize the weights to while it loads them; none where it loads them as they are.
+pub(crate) fn told_to_quantize(launch: &Launch<'_>) -> Option<&'static str> {
+    let serves = match launch.engine.allocator {
+        Allocator::Vllm | Allocator::Sglang => true,
+        Allocator::LlamaCpp | Allocator::Transformers => false,
+    };
+    match launch.format.id.as_str() {
+        _ if !serves || !launch.model.is_plain() => None,
+        id if id == launch.model.native => None,
         "fp8" => Some("fp8"),
         "mxfp4" => Some("mxfp4"),
         _ => None,
+    }
+}
+
+/// Weights as an engine reads them from this machine or the hub.
+pub(crate) struct Weights {
+    /// What makes them, in order.
+    pub(crate) steps: Vec<Command>,
+    /// The repository, file or folder that is read.
+    pub(crate) place: String,
+}
+
+/// The weights of `launch` for tools that take no conversion from the hub: a GGUF is always a file here.
+///
+/// # Errors
+/// When nobody is known to make them.
+pub(crate) fn weights(launch: &Launch<'_>) -> Result<Weights> {
+    match launch.engine.allocator {
+        Allocator::LlamaCpp => Ok(super::llama_cpp::file(launch)),
+        Allocator::Vllm | Allocator::Sglang | Allocator::Transformers => Ok(Weights {
+            steps: making(launch)?.into_iter().map(|made| made.step).collect(),
+            place: launch.loaded()?,
+        }),
     }
 }

@@ -4,7 +4,6 @@ use super::launch::Launch;
 use super::question::Question;
 use crate::calc::tensors::parameters;
 use crate::catalog::gpu::Vendor;
-use crate::catalog::variant::Match;
 use crate::catalog::{Allocator, EngineLaunch, Setting, Version};
 
 /// What is bent, left out or differs from what was calculated.
@@ -14,11 +13,18 @@ pub(super) fn notes(
     known: &EngineLaunch,
 ) -> Vec<String> {
     let mut notes = question.request.notes.clone();
-    let checkpoint = launch.model.checkpoint.as_ref();
-    if let Some(weights) = checkpoint.filter(|weights| weights.matching == Match::Nearest) {
+    if let Some(asked) = question.stands_for {
         notes.push(format!(
-            "no weights of exactly {} exist: this runs {}, whose memory differs (dsk memory {})",
-            launch.model.id, weights.repo, weights.release
+            "no weights of exactly {} exist: this plans for and runs {}, the nearest that can be had; `dsk memory {}` has the article's own figures",
+            asked.id,
+            launch.weights(),
+            asked.id
+        ));
+    }
+    if let Some(ready) = launch.ready() {
+        notes.push(format!(
+            "{ready} is somebody else's {} of {}: which layers it quantizes, and so its memory, may differ",
+            launch.format.name, launch.model.id
         ));
     }
     let version = launch.version.unwrap_or(&known.verified);

@@ -4,30 +4,66 @@ use super::launch::Launch;
 use super::llama_cpp::{Gguf, gguf};
 use super::question::{Deployment, File, Question};
 use super::script::{check_nodes, footing, heading};
-use super::text::{breaks, comment};
+use super::text::comment;
 use super::verify::{bracketed, served};
 use super::words::{Command, quoted};
 use crate::catalog::KvFormat;
 use crate::error::{Error, Result};
 
-/// The command that runs a conversion from the hub.
-pub(super) fn run(launch: &Launch<'_>) -> Command {
-    let checkpoint = launch.model.checkpoint.as_ref();
-    let converted = checkpoint.and_then(|weights| weights.gguf.as_deref());
-    let source = converted.unwrap_or(launch.weights());
-    let variable = |name: &str, value: String| (name.to_owned(), value);
-    Command {
-        environment: vec![
-            variable("OLLAMA_CONTEXT_LENGTH", launch.context.to_string()),
-            variable("OLLAMA_NUM_PARALLEL", launch.sequences.to_string()),
-        ],
-        program: vec![
-            "ollama".to_owned(),
-            "run".to_owned(),
-            format!("hf.co/{source}:{}", super::llama_cpp::mix(launch.format)),
-        ],
-        arguments: Vec::new(),
+/// Starts the server, makes the model and talks to it, as one line of a POSIX shell.
+///
+/// A server that runs already keeps its own variables, and the model's settings are the Modelfile's.
+pub(super) fn command(launch: &Launch<'_>) -> Result<String> {
+    let gguf = gguf(launch);
+    let mut lines: Vec<String> = match &gguf {
+        Gguf::File(_) | Gguf::Published(_) => Vec::new(),
+        Gguf::Made(made) => made.steps().iter().map(Command::line).collect(),
+    };
+    let name = tag(&launch.model.id);
+    lines.extend([
+        format!("({} &)", server(launch)?.line()),
+        "until ollama list >/dev/null 2>&1; do sleep 1; done".to_owned(),
+        created(launch, &from(&gguf), &name)?,
+        format!("ollama run {}", quoted(&name)),
+    ]);
+    Ok(lines.join(" && "))
+}
+
+/// What keeps the file `path` in a server that runs, under `name`.
+///
+/// # Errors
+/// When a Modelfile cannot name it.
+pub(crate) fn create(launch: &Launch<'_>, path: &str, name: &str) -> Result<String> {
+    created(launch, &local(path), &tag(name))
+}
+
+fn created(launch: &Launch<'_>, from: &str, name: &str) -> Result<String> {
+    let lines: Vec<String> = instructions(launch, from)?
+        .iter()
+        .map(|line| quoted(line))
+        .collect();
+    Ok(format!(
+        "printf '%s\\n' {} > Modelfile && ollama create {} -f Modelfile",
+        lines.join(" "),
+        quoted(name)
+    ))
+}
+
+/// What a Modelfile names as its weights.
+fn from(gguf: &Gguf<'_>) -> String {
+    match gguf {
+        Gguf::File(path) => local(path),
+        Gguf::Published(name) => format!("hf.co/{name}"),
+        Gguf::Made(made) => local(&made.result()),
     }
+}
+
+/// The instructions of the Modelfile, a line each.
+fn instructions(launch: &Launch<'_>, from: &str) -> Result<Vec<String>> {
+    let mut lines = vec![format!("FROM {}", value(from)?)];
+    let parameters = parameters(launch).into_iter();
+    lines.extend(parameters.map(|(name, number)| format!("PARAMETER {name} {number}")));
+    Ok(lines)
 }
 
 /// The Modelfile.
@@ -39,20 +75,15 @@ pub(super) fn deploy(question: &Question<'_>) -> Result<Deployment> {
     let verify = served(&launch, question.estimate);
     let mut text = heading(question, &launch, &notes);
     let gguf = gguf(&launch);
-    let from = match &gguf {
-        Gguf::File(path) => local(path),
-        Gguf::Published(name) => format!("hf.co/{name}"),
-        Gguf::Made(made) => {
-            text.push_str("#\n# First make the file:\n");
-            for step in made.steps() {
-                text.push_str(&comment(&format!(
-                    "  {}",
-                    super::text::one_line(&step.words())
-                )));
-            }
-            local(&made.result())
+    if let Gguf::Made(made) = &gguf {
+        text.push_str("#\n# First make the file:\n");
+        for step in made.steps() {
+            text.push_str(&comment(&format!(
+                "  {}",
+                super::text::one_line(&step.words())
+            )));
         }
-    };
+    }
     text.push_str("#\n# The server (not this file) decides these, so start it with them:\n");
     text.push_str(&comment(&format!("  {}", server(&launch)?.line())));
     text.push_str("# then make the model and run it:\n");
@@ -63,9 +94,10 @@ pub(super) fn deploy(question: &Question<'_>) -> Result<Deployment> {
     text.push_str(&comment(&format!(
         "  ollama create {name} -f Modelfile && ollama run {name}"
     )));
-    text.push_str(&format!("\nFROM {}\n", value(&from)?));
-    for (parameter, number) in parameters(&launch) {
-        text.push_str(&format!("PARAMETER {parameter} {number}\n"));
+    text.push('\n');
+    for line in instructions(&launch, &from(&gguf))? {
+        text.push_str(&line);
+        text.push('\n');
     }
     text.push_str(&footing(&verify));
     Ok(Deployment {
@@ -81,7 +113,7 @@ pub(super) fn deploy(question: &Question<'_>) -> Result<Deployment> {
 }
 
 /// The server with the variables that the plan needs.
-fn server(launch: &Launch<'_>) -> Result<Command> {
+pub(super) fn server(launch: &Launch<'_>) -> Result<Command> {
     let mut environment = vec![(
         "OLLAMA_NUM_PARALLEL".to_owned(),
         launch.sequences.to_string(),
@@ -165,11 +197,22 @@ pub(super) fn tag(name: &str) -> String {
     }
 }
 
+/// Whether Ollama's reader keeps `letter`: letters, marks, numbers, punctuation, symbols and the plain space.
+///
+/// Source: `strconv.IsPrint` of Go, which drops the same categories that Rust writes as escapes behind another letter.
+fn is_printable(letter: char) -> bool {
+    if letter.is_ascii() {
+        return letter == ' ' || letter.is_ascii_graphic();
+    }
+    let behind_another: String = ['a', letter].iter().collect();
+    behind_another.escape_debug().nth(1) == Some(letter)
+}
+
 /// `text` as a value of a Modelfile, which has quotes but no escapes.
 ///
 /// Source: `ParseFile` and `unquote` in ollama `parser/parser.go`.
 fn value(text: &str) -> Result<String> {
-    let unprintable = |letter: char| letter != '\n' && (breaks(letter) || letter == '\u{a0}');
+    let unprintable = |letter: char| letter != '\n' && !is_printable(letter);
     let refused = || {
         Error::Unanswerable(format!(
             "a Modelfile cannot name `{}`: rename it",

@@ -6,7 +6,8 @@ use super::verify::Verification;
 use super::{llama_cpp, ollama, sglang, transformers, vllm};
 use crate::calc::estimate::Estimate;
 use crate::catalog::shape::Architecture;
-use crate::catalog::{Allocator, Version};
+use crate::catalog::variant::Match;
+use crate::catalog::{Allocator, Model, Version};
 use crate::error::{Error, Result};
 use crate::request::Request;
 
@@ -29,8 +30,10 @@ pub struct Question<'a> {
     pub host: &'a str,
     /// The port; none for the engine's own.
     pub port: Option<u16>,
-    /// The name that clients use; none for the model's id.
+    /// The name that clients use; none for the id of the model that was asked for.
     pub name: Option<&'a str>,
+    /// The model that was asked for, where the plan is for the release that is run in its place.
+    pub stands_for: Option<&'a Model>,
     /// Tokens that the model's own draft layers propose at once.
     pub draft_tokens: Option<u64>,
 }
@@ -63,9 +66,17 @@ impl<'a> Question<'a> {
     /// What is to be launched, on one node.
     ///
     /// # Errors
-    /// When the plan names no engine.
+    /// When the plan names no engine, or is for a shape whose weights nobody has.
     pub fn launch(&self) -> Result<Launch<'a>> {
         self.check_draft()?;
+        let model = &self.request.model;
+        let weights = model.checkpoint.as_ref();
+        if let Some(weights) = weights.filter(|weights| weights.matching == Match::Nearest) {
+            return Err(Error::Unanswerable(format!(
+                "no weights of exactly {} exist: plan for {}, which is run in its place",
+                model.id, weights.release
+            )));
+        }
         let launch = Launch::of(self.request)
             .ok_or_else(|| Error::Unanswerable("the plan names no engine".to_owned()))?;
         let port = self.port.unwrap_or_else(|| Target::port(launch.engine));
@@ -75,12 +86,21 @@ impl<'a> Question<'a> {
             service: Some(Service {
                 host: self.host,
                 port,
-                name: self.name.unwrap_or(&self.request.model.id),
+                name: self.name(),
                 draft_tokens: self.draft_tokens,
                 node: None,
             }),
             ..launch
         })
+    }
+}
+
+impl<'a> Question<'a> {
+    /// The name that clients use.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        let asked = self.stands_for.unwrap_or(&self.request.model);
+        self.name.unwrap_or(&asked.id)
     }
 }
 

@@ -5,23 +5,23 @@ use super::question::{Deployment, File, Question};
 use super::script::{check_nodes, footing, heading};
 use super::text::python;
 use super::verify::Verification;
-use super::words::{Command, operand};
+use super::words::Command;
 use crate::calc::tensors::parameters;
 use crate::catalog::KvFormat;
 use crate::error::{Error, Result};
 use crate::units::count;
 
 /// The command that talks to the model.
-pub(super) fn chat(launch: &Launch<'_>) -> Command {
-    Command {
+pub(super) fn chat(launch: &Launch<'_>) -> Result<Command> {
+    Ok(Command {
         environment: Vec::new(),
         program: vec![
             "transformers".to_owned(),
             "chat".to_owned(),
-            operand(launch.weights()),
+            launch.loaded()?,
         ],
         arguments: Vec::new(),
-    }
+    })
 }
 
 /// How the script loads the weights.
@@ -83,6 +83,7 @@ fn loading(launch: &Launch<'_>) -> Result<Loading> {
     if launch.kv != KvFormat::F16 {
         return Err(super::vllm::no_such_cache(launch, "f16"));
     }
+    super::make::check_plain(launch)?;
     let id = launch.format.id.as_str();
     Ok(match id {
         "fp32" => Loading::Element("float32"),
@@ -91,7 +92,7 @@ fn loading(launch: &Launch<'_>) -> Result<Loading> {
         "int8" if launch.on_processor() || launch.hardware.is_none() => Loading::DynamicInt8,
         "bnb-int8" => Loading::Bitsandbytes(8),
         "nf4" => Loading::Bitsandbytes(4),
-        _ if id == launch.model.native => Loading::Stored,
+        _ if id == launch.model.native || launch.ready().is_some() => Loading::Stored,
         "int8" => {
             return Err(Error::Unanswerable(
                 "PyTorch's dynamic INT8 runs on the processor (--gpu cpu); on a GPU take bnb-int8"

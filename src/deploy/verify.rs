@@ -23,17 +23,20 @@ pub struct Verification {
 /// # Errors
 /// When the engine cannot be started that way.
 pub fn verify(launch: &Launch<'_>) -> Result<Verification> {
-    let mut steps = prepare(launch)?;
-    let mut started = serve(launch)?;
-    if started.program == ["llama-server"] {
+    let command = if launch.engine.id == "llama.cpp" {
+        let mut steps = prepare(launch)?;
+        let mut started = serve(launch)?;
         started.program = ["llama-fit-params", "--fit-print", "on"]
             .map(str::to_owned)
             .to_vec();
-    }
-    steps.push(started);
-    let lines: Vec<String> = steps.iter().map(Command::line).collect();
+        steps.push(started);
+        let lines: Vec<String> = steps.iter().map(Command::line).collect();
+        lines.join(" && ")
+    } else {
+        super::command(launch)?
+    };
     Ok(Verification {
-        command: lines.join(" && "),
+        command,
         look_at: memory_lines(launch.engine.allocator).to_owned(),
     })
 }

@@ -27,6 +27,7 @@ pub(super) fn candidates(catalog: &Catalog, request: &Request, wish: &Wish) -> R
             format.engines.contains(&engine.id)
                 && format.id != request.format.id
                 && !format.only_native
+                && request.model.can_be_had(format)
                 && format.bits <= request.format.bits
                 && format.known_loss().is_some()
                 && request
@@ -59,7 +60,7 @@ pub(super) fn of_engine<'a>(
     let all = catalog.formats()?.iter().filter(|format| {
         let native = is_native(model, format, Some(engine));
         let little = format.known_loss().is_some_and(|loss| loss <= most_loss);
-        runs(format) && (native || !format.only_native && little)
+        runs(format) && (native || !format.only_native && little && model.can_be_had(format))
     });
     Ok(all.collect())
 }

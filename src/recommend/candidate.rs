@@ -74,7 +74,8 @@ impl Space<'_> {
 
     /// Whether a model can be had in a format: its own, or one that others are converted to.
     pub(super) fn offers(&self, model: &Model, format: &Format) -> bool {
-        !format.only_native || is_native(model, format, Some(self.engine))
+        is_native(model, format, Some(self.engine))
+            || !format.only_native && model.can_be_had(format)
     }
 
     /// The formats to try for a model, those left out that only widen what the engine runs as it was published:

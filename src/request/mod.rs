@@ -147,6 +147,22 @@ impl Request {
         Ok(request)
     }
 
+    /// The same question about the release that is run in the model's place; none where its own weights are.
+    ///
+    /// # Errors
+    /// When the catalog is broken.
+    pub fn started(&self, catalog: &Catalog) -> Result<Option<Self>> {
+        // Of a changed model nobody has the weights, the release's neither.
+        if self.what_if != WhatIf::default() {
+            return Ok(None);
+        }
+        let release = catalog.started(&self.model)?;
+        Ok(release.map(|model| Self {
+            model,
+            ..self.clone()
+        }))
+    }
+
     /// The question to the calculator.
     #[must_use]
     pub fn load(&self) -> Load<'_> {

@@ -32,8 +32,23 @@ fn unquoted(text: &str) -> Option<&str> {
     Some(text)
 }
 
+/// Letters that Go's `strconv.IsPrint` refuses, which Ollama's reader therefore drops: spaces but the plain one,
+/// format characters, private and unassigned ones.
+const DROPPED: [char; 9] = [
+    '\u{a0}',
+    '\u{ad}',
+    '\u{2003}',
+    '\u{200b}',
+    '\u{2028}',
+    '\u{3000}',
+    '\u{e000}',
+    '\u{feff}',
+    '\u{10ffff}',
+];
+
 /// The instructions with their values, in order.
 fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
+    let text = &text.replace(DROPPED, "");
     let mut found = Vec::new();
     let mut lines = text.split('\n');
     while let Some(line) = lines.next() {
@@ -96,22 +111,68 @@ proptest! {
 
     /// A path of the user's own is read back as it is, or refused.
     #[test]
-    fn a_path_is_read_back(path in "[ -~\n\t\u{e9}\"#]{1,24}", served in "\\PC{1,12}") {
-        let catalog = Catalog::load(&[]).expect("the catalog");
-        let mut model = catalog.model("6.7b").expect("a model");
-        (model.origin, model.checkpoint) = (Origin::File, None);
-        model.native = "q4_k_m".to_owned();
-        model.file = Some(dsk::catalog::model::FileSizes {
-            total: dsk::units::Bytes(1), embedding: dsk::units::Bytes(1), layers: vec![], output: dsk::units::Bytes(0), is_gguf: true, multi_head: false,
-        });
-        let mut wish = Wish::of(Target::Ollama, "rtx-4090");
-        (wish.path, wish.name) = (Some(path.as_str()), Some(served.as_str()));
-        let request = wish.request(&catalog, model).expect("a plan");
-        if let Ok(deployment) = wish.deploy(&request) {
-            let found = parse(&deployment.files[0].text).expect("Ollama's grammar");
-            let named = if path.starts_with(['/', '.']) { path.clone() } else { format!("./{path}") };
-            prop_assert_eq!(&found[0], &("from".to_owned(), named));
-            prop_assert_eq!(found.len(), 2);
+    fn a_path_is_read_back(path in "[ -~\n\t\u{e9}\u{4e2d}\u{301}\"#\u{a0}\u{ad}\u{2003}\u{200b}\u{3000}\u{e000}\u{feff}]{1,24}", served in "\\PC{1,12}") {
+        match from(&path, &served) {
+            Some(found) => prop_assert_eq!(found, named(&path)),
+            None => prop_assert!(may_be_refused(&path), "{:?} was refused", path),
+        }
+    }
+
+    /// What has nothing strange in it is never refused.
+    #[test]
+    fn a_plain_path_is_taken(path in "[a-zA-Z0-9/._ \u{e9}\u{4e2d}-]{1,24}") {
+        prop_assert_eq!(from(&path, "x"), Some(named(&path)));
+    }
+}
+
+/// A path has letters that are dropped, or quotes and line breaks that end a value.
+fn may_be_refused(path: &str) -> bool {
+    path.contains(DROPPED) || path.contains('\t') || path.contains("\"\"\"\n")
+}
+
+fn named(path: &str) -> String {
+    if path.starts_with(['/', '.']) {
+        path.to_owned()
+    } else {
+        format!("./{path}")
+    }
+}
+
+/// What Ollama reads as the weights where the user's file is `path`; none where it is refused.
+fn from(path: &str, served: &str) -> Option<String> {
+    let catalog = Catalog::load(&[]).expect("the catalog");
+    let mut model = catalog.model("6.7b").expect("a model");
+    (model.origin, model.checkpoint) = (Origin::File, None);
+    "q4_k_m".clone_into(&mut model.native);
+    model.file = Some(dsk::catalog::model::FileSizes {
+        total: dsk::units::Bytes(1),
+        embedding: dsk::units::Bytes(1),
+        layers: vec![],
+        experts: Vec::new(),
+        output: dsk::units::Bytes(0),
+        is_gguf: true,
+        multi_head: false,
+    });
+    let mut wish = Wish::of(Target::Ollama, "rtx-4090");
+    (wish.path, wish.name) = (Some(path), Some(served));
+    let request = wish.request(&catalog, model).expect("a plan");
+    let deployment = wish.deploy(&request).ok()?;
+    let found = parse(&deployment.files[0].text).expect("Ollama's grammar");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0].0, "from");
+    Some(found[0].1.clone())
+}
+
+/// Each letter that Ollama's reader drops is refused by itself, wherever it stands.
+#[test]
+fn letters_that_are_dropped_are_refused() {
+    for letter in DROPPED {
+        for path in [
+            format!("a{letter}b.gguf"),
+            format!("{letter}"),
+            format!("a\n{letter}"),
+        ] {
+            assert_eq!(from(&path, "x"), None, "{path:?}");
         }
     }
 }

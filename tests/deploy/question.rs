@@ -61,6 +61,7 @@ impl<'a> Wish<'a> {
             split: self.split,
             ..Asked::default()
         };
+        let model = catalog.started(&model)?.unwrap_or(model);
         Request::resolve(catalog, model, hardware.resolve(catalog)?, &asked)
     }
 
@@ -77,6 +78,7 @@ impl<'a> Wish<'a> {
             host: self.host,
             port: self.port,
             name: self.name,
+            stands_for: None,
             draft_tokens: self.mtp,
         })
     }

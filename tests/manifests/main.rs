@@ -3,12 +3,14 @@
 
 #![cfg(feature = "manifests")]
 
+mod helm;
 mod hostile;
+mod monitoring;
 mod plan;
 mod schemas;
 
 use dsk::calc::estimate::{Estimate, estimate};
-use dsk::catalog::Catalog;
+use dsk::catalog::{Catalog, Model};
 use dsk::deploy::cluster::{Manifest, Place, Rollout};
 use dsk::deploy::{Question, Target};
 use dsk::error::Result;
@@ -23,6 +25,8 @@ struct Plan {
     estimate: Estimate,
     asked: String,
     place: Place<'static>,
+    stands_for: Option<Model>,
+    path: Option<&'static str>,
 }
 
 impl Plan {
@@ -45,7 +49,10 @@ impl Plan {
             ..HardwareAsked::default()
         };
         let hardware = hardware.resolve(&catalog).expect("hardware");
-        let model = catalog.model(model).expect("a model");
+        let named = catalog.model(model).expect("a model");
+        let release = catalog.started(&named).expect("a release");
+        let stands_for = release.is_some().then(|| named.clone());
+        let model = release.unwrap_or(named);
         let request = Request::resolve(&catalog, model, hardware, asked).expect("a question");
         let estimate = estimate(&request.load()).expect("an answer");
         Self {
@@ -54,6 +61,8 @@ impl Plan {
             estimate,
             asked: "dsk deploy".to_owned(),
             place: Place::default(),
+            stands_for,
+            path: None,
         }
     }
 
@@ -63,11 +72,12 @@ impl Plan {
             estimate: &self.estimate,
             target,
             asked: &self.asked,
-            path: None,
+            path: self.path,
             version: None,
             host: "127.0.0.1",
             port: None,
             name: None,
+            stands_for: self.stands_for.as_ref(),
             draft_tokens: None,
         };
         then(Rollout::of(&self.catalog, &question, self.place))

@@ -39,6 +39,12 @@ pub(in crate::cli) struct Deploy {
     /// Leave out monitoring and autoscaling, which need the Prometheus operator and KEDA
     #[arg(long)]
     pub(in crate::cli) no_monitoring: bool,
+    /// The address at which Prometheus answers the autoscaler, else the operator's own in namespace monitoring
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) prometheus: Option<String>,
+    /// The Prometheus installation that is to read the metrics, by its label `release`, else kube-prometheus-stack
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) prometheus_release: Option<String>,
     /// Speculate with the model's own draft layers (MTP), so many tokens at once
     #[arg(long, value_name = "TOKENS", value_parser = positive)]
     pub(in crate::cli) mtp: Option<u64>,

@@ -43,18 +43,27 @@ fn plan(
         },
         path: (request.model.origin == Origin::File).then(|| args.load.model.clone()),
     };
-    let plan = crate::bench::plan::plan(session.catalog, request, &asked)?;
+    let release = request.started(session.catalog)?;
+    let run = release.as_ref().unwrap_or(request);
+    let plan = crate::bench::plan::plan(session.catalog, run, &asked)?;
+    let mut notes = request.notes.clone();
+    notes.extend(release.as_ref().map(|release| {
+        format!(
+            "no weights of exactly {} exist: these commands run {}",
+            request.model.id, release.model.id
+        )
+    }));
     let answer = BenchAnswer {
         request,
         plan: Some(&plan),
         run: None,
-        notes: &request.notes,
+        notes: &notes,
     };
     let reply = Reply {
         document: document::bench(&answer)?,
         report: view::bench(&answer),
     };
-    session.answer(&reply, &request.notes)?;
+    session.answer(&reply, &notes)?;
     Ok(Exit::Answered)
 }
 

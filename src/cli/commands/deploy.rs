@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::super::model::model;
 use super::super::{Exit, args, output};
 use super::Session;
-use super::memory::{asked, own_path, resolve};
+use super::memory::{asked, own_path, resolve_for};
 use crate::calc::estimate::{Estimate, estimate};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Model};
 use crate::deploy::cluster::{Place, Rollout};
 use crate::deploy::{Deployment, File, Question, Target, deploy as write, one_line};
 use crate::plan::{Goal, Rejected, Wish, choose};
@@ -16,7 +17,11 @@ use crate::request::Request;
 /// What runs a model, as a file of the target.
 pub(in super::super) fn deploy(session: &Session<'_>, args: &args::Deploy) -> Result<Exit> {
     let target = Target::from(args.to);
-    let (request, found) = match plan(session.catalog, args, target)? {
+    let (named, file_notes) = model(session.catalog, &args.load.model)?;
+    let release = session.catalog.started(&named)?;
+    let stands_for = release.is_some().then_some(&named);
+    let run = (release.as_ref().unwrap_or(&named).clone(), file_notes);
+    let (request, found) = match plan(session.catalog, (args, run), target)? {
         Ok(found) => found,
         Err(reason) => {
             output::complain("error", &reason);
@@ -41,12 +46,15 @@ pub(in super::super) fn deploy(session: &Session<'_>, args: &args::Deploy) -> Re
         host: &args.host,
         port: args.port,
         name: args.name.as_deref(),
+        stands_for,
         draft_tokens: args.mtp,
     };
     let place = Place {
         image: args.image.as_deref(),
         namespace: args.namespace.as_deref(),
         bare: args.no_monitoring,
+        prometheus: args.prometheus.as_deref(),
+        release: args.prometheus_release.as_deref(),
     };
     let deployment = written(session.catalog, &question, place)?;
     print(session, &question, &deployment)?;
@@ -98,17 +106,18 @@ fn print(session: &Session<'_>, question: &Question<'_>, deployment: &Deployment
     }
 }
 
-/// The plan for the target's engine: the split, the format and the sequences that `dsk plan` puts first.
+/// The plan of the weights that are run, for the target's engine: the split, the format and the sequences that
+/// `dsk plan` puts first.
 ///
 /// Without hardware it is the question as it is; where nothing fits, why.
 fn plan(
     catalog: &Catalog,
-    args: &args::Deploy,
+    (args, run): (&args::Deploy, (Model, Vec<String>)),
     target: Target,
 ) -> Result<std::result::Result<(Request, Estimate), String>> {
     let mut question = asked(&args.load, None);
     question.engine = engine(question.engine, target)?;
-    let request = resolve(catalog, &args.load, &question)?;
+    let request = resolve_for(catalog, (&args.load, &question), run)?;
     if request.hardware.is_none() {
         let found = estimate(&request.load())?;
         return Ok(Ok((request, found)));

@@ -40,6 +40,13 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
         .explain
         .then(|| verification(&request, &args.load))
         .flatten();
+    let release = session.catalog.started(&request.model)?;
+    if let (Some(release), Some(Ok(_))) = (release, &verification) {
+        notes.push(format!(
+            "the command starts {}, which has a size of its own: dsk memory {}",
+            release.name, release.id
+        ));
+    }
     if let Some(Err(error)) = &verification {
         notes.push(format!("no command to check it: {error}"));
     }
@@ -173,7 +180,15 @@ pub(super) fn asked(args: &args::Load, context: Option<Tokens>) -> Asked {
 
 /// The question resolved for the model and hardware of `args`.
 pub(super) fn resolve(catalog: &Catalog, args: &args::Load, asked: &Asked) -> Result<Request> {
-    let (model, file_notes) = model(catalog, &args.model)?;
+    resolve_for(catalog, (args, asked), model(catalog, &args.model)?)
+}
+
+/// The question resolved for a model with what is to be said of its files, on the hardware of `args`.
+pub(super) fn resolve_for(
+    catalog: &Catalog,
+    (args, asked): (&args::Load, &Asked),
+    (model, file_notes): (Model, Vec<String>),
+) -> Result<Request> {
     let hardware = machine::hardware(catalog, &hardware(&args.hardware))?;
     let found = hardware.as_ref().and_then(machine::found);
     let mut request = Request::resolve(catalog, model, hardware, asked)?;

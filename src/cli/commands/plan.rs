@@ -6,7 +6,8 @@ use super::super::args;
 use super::super::{Exit, output};
 use super::memory::{own_path, request};
 use super::{Session, train};
-use crate::deploy::{Launch, command};
+use crate::catalog::Catalog;
+use crate::deploy::{Launch, Start, start};
 use crate::plan::target::{Target, search};
 use crate::plan::{Plan, Wish};
 use crate::render::{Reply, document, view};
@@ -37,14 +38,10 @@ fn serve(session: &Session<'_>, args: &args::Plan) -> Result<Exit> {
         return Ok(Exit::Usage);
     }
     let answer = crate::plan::plan(session.catalog, &request, &wish)?;
-    let commands: Vec<String> = answer
-        .plans
-        .iter()
-        .map(|plan| launched(plan, args))
-        .collect();
+    let starts = starts((session.catalog, args), answer.plans.iter())?;
     let reply = Reply {
-        document: document::plan(&answer, (&request, &wish), &commands)?,
-        report: view::plan(&answer, (&request, &wish, index(args.limit)), &commands),
+        document: document::plan(&answer, (&request, &wish), &starts)?,
+        report: view::plan(&answer, (&request, &wish, index(args.limit)), &starts),
     };
     session.answer(&reply, &answer.notes)?;
     Ok(if answer.plans.is_empty() {
@@ -68,17 +65,14 @@ fn find(session: &Session<'_>, args: &args::Plan, demands: SpeedDemands) -> Resu
         fixed_engine: args.load.engine.engine.is_some(),
     };
     let answer = search(session.catalog, &request, (&wish, &target))?;
-    let commands: Vec<String> = answer
-        .offers
-        .iter()
-        .map(|offer| launched(&offer.plan, args))
-        .collect();
+    let plans = answer.offers.iter().map(|offer| &offer.plan);
+    let starts = starts((session.catalog, args), plans)?;
     let reply = Reply {
-        document: document::plan_target(&answer, (&request, &wish, &target), &commands)?,
+        document: document::plan_target(&answer, (&request, &wish, &target), &starts)?,
         report: view::plan_target(
             &answer,
             (&request, &wish, &target, index(args.limit)),
-            &commands,
+            &starts,
         ),
     };
     session.answer(&reply, &answer.notes)?;
@@ -132,16 +126,21 @@ fn wish(args: &args::Plan, traffic: Traffic) -> Wish {
     }
 }
 
-/// The command that starts a plan of the model that `args` name.
-fn launched(plan: &Plan, args: &args::Plan) -> String {
-    let path = own_path(&plan.request, &args.load);
-    let Some(launch) = Launch::of(&plan.request) else {
-        return String::new();
-    };
-    let line = command(&Launch {
-        sequences: plan.sequences(),
-        path,
-        ..launch
+/// How each plan is started.
+fn starts<'a>(
+    (catalog, args): (&Catalog, &args::Plan),
+    plans: impl Iterator<Item = &'a Plan>,
+) -> Result<Vec<Start>> {
+    let started = plans.map(|plan| {
+        let Some(launch) = Launch::of(&plan.request) else {
+            return Ok(Start::default());
+        };
+        let launch = Launch {
+            sequences: plan.sequences(),
+            path: own_path(&plan.request, &args.load),
+            ..launch
+        };
+        Ok(start(catalog, &launch)?)
     });
-    line.unwrap_or_else(|error| format!("# {error}"))
+    started.collect()
 }

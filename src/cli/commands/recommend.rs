@@ -10,7 +10,8 @@ use super::super::{Exit, machine, output};
 use super::Session;
 use super::memory::hardware;
 use crate::calc::load::Options;
-use crate::deploy::{Launch, command};
+use crate::catalog::Catalog;
+use crate::deploy::{Launch, Start, start};
 use crate::recommend::{Asked, Recommendation};
 use crate::render::{Reply, document, view};
 
@@ -34,11 +35,11 @@ pub(in super::super) fn recommend(session: &Session<'_>, args: &args::Recommend)
     };
     let mut answer = crate::recommend::recommend(session.catalog, &hardware, &asked)?;
     answer.notes.extend(machine::found(&hardware));
-    let commands = commands(&answer);
+    let starts = starts(session.catalog, &answer)?;
     let limit = crate::units::index(args.limit);
     let reply = Reply {
-        document: document::recommend(&answer, &commands)?,
-        report: view::recommend(&answer, &commands, limit),
+        document: document::recommend(&answer, &starts)?,
+        report: view::recommend(&answer, &starts, limit),
     };
     session.answer(&reply, &answer.notes)?;
     if let Some(repeat) = repeat {
@@ -81,9 +82,9 @@ fn apply(asked: &mut Asked, answers: Answers) {
     asked.min_accuracy = asked.min_accuracy.or(answers.min_accuracy);
 }
 
-fn commands(answer: &Recommendation) -> Vec<String> {
-    let launches = answer.ranked.iter().map(|candidate| {
-        // A row stays a row when nobody is known to make its weights.
+/// How each row is started; a row stays a row when nobody is known to make its weights.
+fn starts(catalog: &Catalog, answer: &Recommendation) -> Result<Vec<Start>> {
+    let starts = answer.ranked.iter().map(|candidate| {
         let launch = Launch {
             model: &candidate.model,
             path: None,
@@ -98,7 +99,7 @@ fn commands(answer: &Recommendation) -> Vec<String> {
             options: Options::default(),
             service: None,
         };
-        command(&launch).unwrap_or_else(|error| format!("# {error}"))
+        Ok(start(catalog, &launch)?)
     });
-    launches.collect()
+    starts.collect()
 }

@@ -33,6 +33,17 @@ impl Server {
         }
     }
 
+    /// The variable that makes `/health` answer at once, where it would wait for a token in the queue.
+    ///
+    /// Source: SGLang `srt/environ.py`, `SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION = EnvBool(True)`, and
+    /// `srt/entrypoints/http_server.py`: unless it is off, a probe generates one token behind all that waits.
+    pub(super) fn health_variable(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Vllm => None,
+            Self::Sglang => Some(("SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION", "0")),
+        }
+    }
+
     /// The word for it in labels.
     #[cfg_attr(
         not(feature = "manifests"),

@@ -48,6 +48,9 @@ fn service(rollout: &Rollout<'_>, server: Server, sizes: Sizes) -> Result<Value>
     if server == Server::Vllm {
         environment["VLLM_CACHE_ROOT"] = json!("/cache/vllm");
     }
+    if let Some((name, value)) = server.health_variable() {
+        environment[name] = json!(value);
+    }
     for (name, value) in &words.environment {
         environment[name.as_str()] = json!(literal(value));
     }
@@ -71,7 +74,7 @@ fn service(rollout: &Rollout<'_>, server: Server, sizes: Sizes) -> Result<Value>
             "interval": "10s",
             "timeout": "10s",
             "retries": 6,
-            "start_period": format!("{}s", sizes.first_start),
+            "start_period": format!("{}s", sizes.patience),
         },
         "deploy": { "resources": { "limits": { "memory": sizes.memory.0.to_string() } } },
     });
@@ -91,11 +94,12 @@ fn devices(rollout: &Rollout<'_>, sizes: Sizes, service: &mut Value) -> Result<(
             }]});
             Ok(())
         }
-        // ROCm containers get the driver's device files; which cards is ROCR_VISIBLE_DEVICES's to say.
+        // ROCm containers get the driver's device files; which cards is ROCR_VISIBLE_DEVICES's to say. The images run
+        // as root, to whom the files belong; a group's name would be looked up in the image, and newer ones have
+        // no `render` (ROCm/rocm-libraries pull request 6563).
         Some(Vendor::Amd) => {
             let cards: Vec<String> = (0..sizes.devices).map(|card| card.to_string()).collect();
             service["devices"] = json!(["/dev/kfd", "/dev/dri"]);
-            service["group_add"] = json!(["video", "render"]);
             service["environment"]["ROCR_VISIBLE_DEVICES"] = json!(cards.join(","));
             Ok(())
         }

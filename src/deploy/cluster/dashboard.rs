@@ -84,22 +84,22 @@ fn panels(watched: &Watched<'_>) -> Vec<Panel> {
             )],
         },
         Panel {
-            title: "First token, P99",
+            title: "First token, P50 and P99",
             unit: "s",
             threshold: latency.map(|latency| latency.first_token),
-            lines: vec![(watched.p99(&metrics.first_token, ""), "first token")],
+            lines: tails(watched, &metrics.first_token),
         },
         Panel {
-            title: "Time between tokens, P99",
+            title: "Time between tokens, P50 and P99",
             unit: "s",
             threshold: latency.map(|latency| latency.output_token),
-            lines: vec![(watched.p99(&metrics.output_token, ""), "between tokens")],
+            lines: tails(watched, &metrics.output_token),
         },
         Panel {
-            title: "Whole request, P99",
+            title: "Whole request, P50 and P99",
             unit: "s",
             threshold: None,
-            lines: vec![(watched.p99(&metrics.end_to_end, ""), "request")],
+            lines: tails(watched, &metrics.end_to_end),
         },
         Panel {
             title: "Generated tokens per second",
@@ -109,6 +109,14 @@ fn panels(watched: &Watched<'_>) -> Vec<Panel> {
         },
     ]);
     panels
+}
+
+/// The middle request and the slowest one in a hundred.
+fn tails(watched: &Watched<'_>, histogram: &str) -> Vec<(String, &'static str)> {
+    vec![
+        (watched.quantile(0.5, histogram, ""), "P50"),
+        (watched.quantile(0.99, histogram, ""), "P99"),
+    ]
 }
 
 fn written(number: usize, panel: Panel) -> Value {

@@ -6,9 +6,12 @@
 use serde_json::{Value, json};
 
 use super::arguments::{Role, Server, Words, image, literal, words};
-use super::sizes::{Sizes, gi, resource, sizes};
+use super::sizes::{Sizes, gi, node_label, resource, sizes};
 use super::{Document, Manifest, PORT, Rollout, TOKEN, token_comment};
 use crate::error::{Error, Result};
+
+/// Seconds after which the chart calls a rollout failed, which no value changes.
+const CHART_DEADLINE: u64 = 1200;
 
 /// The values file for `helm install`.
 ///
@@ -46,8 +49,10 @@ pub(super) fn helm_values(rollout: &Rollout<'_>) -> Result<Manifest> {
             format!("  helm repo add vllm {}", chart.repository),
             format!("  helm lint vllm/{} --values values.yaml", chart.name),
             format!(
-                "  helm upgrade --install {name} vllm/{} --version {} --values values.yaml{space}",
-                chart.name, chart.version
+                "  helm upgrade --install {} vllm/{} --version {} --values values.yaml{space}",
+                release(name),
+                chart.name,
+                chart.version
             ),
             format!(
                 "  kubectl{} logs -l model={name} --tail=-1 | grep -iE 'kv cache|model loading'",
@@ -55,6 +60,19 @@ pub(super) fn helm_values(rollout: &Rollout<'_>) -> Result<Manifest> {
             ),
         ],
     })
+}
+
+/// The most letters that the names of release and model may have together: the pod's domain is both with
+/// `-engine-service` behind, and a DNS label.
+///
+/// Source: `subdomain` in the chart's deployment-vllm-multi.yaml.
+const BOTH_NAMES: usize = 47;
+
+/// The name of the chart's release: the model's, as far as it may be as long.
+fn release(name: &str) -> &str {
+    let most = BOTH_NAMES.saturating_sub(name.len());
+    let cut = name.get(..most).unwrap_or(name);
+    cut.trim_end_matches('-')
 }
 
 fn values(rollout: &Rollout<'_>, server: Server, sizes: Sizes) -> Result<Value> {
@@ -65,24 +83,6 @@ fn values(rollout: &Rollout<'_>, server: Server, sizes: Sizes) -> Result<Value> 
     let (repository, tag) = image
         .rsplit_once(':')
         .ok_or_else(|| Error::Unanswerable(format!("the image `{image}` has no tag to pin")))?;
-    // The chart's own `hf_token` insists on the Secret, which a public model does without.
-    let token = json!({
-        "name": "HF_TOKEN",
-        "valueFrom": { "secretKeyRef": { "name": TOKEN.0, "key": TOKEN.1, "optional": true } },
-    });
-    let variables = words.environment.iter();
-    let environment: Vec<Value> = variables
-        .map(|(name, value)| json!({ "name": name, "value": literal(value) }))
-        .chain(std::iter::once(token))
-        .collect();
-    let probe = |failures: u64| {
-        json!({
-            "initialDelaySeconds": 0,
-            "periodSeconds": 10,
-            "failureThreshold": failures,
-            "httpGet": { "path": "/health", "port": PORT },
-        })
-    };
     Ok(json!({ "servingEngineSpec": {
         "containerPort": PORT,
         "servicePort": rollout.port(),
@@ -90,9 +90,9 @@ fn values(rollout: &Rollout<'_>, server: Server, sizes: Sizes) -> Result<Value> 
         // The chart's default names a runtime class that not every cluster has.
         "runtimeClassName": "",
         "strategy": { "type": "Recreate" },
-        "startupProbe": probe(sizes.first_start.div_ceil(10)),
-        "readinessProbe": probe(3),
-        "livenessProbe": probe(6),
+        "startupProbe": probe(sizes.patience.div_ceil(10), 5),
+        "readinessProbe": probe(3, 5),
+        "livenessProbe": probe(6, 10),
         "containerSecurityContext": {
             "runAsNonRoot": false,
             "allowPrivilegeEscalation": false,
@@ -112,7 +112,13 @@ fn values(rollout: &Rollout<'_>, server: Server, sizes: Sizes) -> Result<Value> 
             "requestGPUType": resource(rollout)?,
             "pvcStorage": gi(sizes.volume),
             "shmSize": gi(sizes.shared_memory),
-            "env": environment,
+            "env": environment(&words),
+            "tolerations": [{
+                "key": resource(rollout)?,
+                "operator": "Exists",
+                "effect": "NoSchedule",
+            }],
+            "nodeSelectorTerms": node_terms(rollout),
             "vllmConfig": {
                 // Prefix caching is vLLM's default; the chart would switch it off.
                 "enablePrefixCaching": true,
@@ -121,6 +127,37 @@ fn values(rollout: &Rollout<'_>, server: Server, sizes: Sizes) -> Result<Value> 
             },
         }],
     }}))
+}
+
+/// A probe of the server; the chart takes a delay of 0 for none and makes it 15, and writes no time-out of its own.
+fn probe(failures: u64, seconds: u64) -> Value {
+    json!({
+        "initialDelaySeconds": 1,
+        "periodSeconds": 10,
+        "timeoutSeconds": seconds,
+        "failureThreshold": failures,
+        "httpGet": { "path": "/health", "port": PORT },
+    })
+}
+
+/// The variables of the container; the chart mounts its volume at /data and keeps the hub's files there.
+fn environment(words: &Words) -> Vec<Value> {
+    let plain = |name: &str, value: &str| json!({ "name": name, "value": value });
+    let variables = words.environment.iter();
+    std::iter::once(plain("VLLM_CACHE_ROOT", "/data/vllm"))
+        .chain(variables.map(|(name, value)| plain(name, &literal(value))))
+        // The chart's own `hf_token` insists on the Secret, which a public model does without.
+        .chain(std::iter::once(json!({
+            "name": "HF_TOKEN",
+            "valueFrom": { "secretKeyRef": { "name": TOKEN.0, "key": TOKEN.1, "optional": true } },
+        })))
+        .collect()
+}
+
+/// The nodes with the plan's device, where they can be told.
+fn node_terms(rollout: &Rollout<'_>) -> Vec<Value> {
+    let term = |(key, products): (&str, &[String])| json!({ "matchExpressions": [{ "key": key, "operator": "In", "values": products }] });
+    node_label(rollout.hardware).map(term).into_iter().collect()
 }
 
 /// The arguments that the chart does not write itself: address, port and tensor parallelism.
@@ -145,5 +182,11 @@ fn heading(rollout: &Rollout<'_>, sizes: Sizes) -> Vec<String> {
         chart.name, chart.version, chart.repository
     ));
     lines.push(token_comment());
+    // Source: `progressDeadlineSeconds` in its deployment-vllm-multi.yaml.
+    if sizes.deadline > CHART_DEADLINE {
+        lines.push(format!(
+            "the chart calls a rollout failed after {CHART_DEADLINE} s; the pod goes on starting all the same, for as long as its startup probe lets it"
+        ));
+    }
     lines
 }

@@ -67,7 +67,7 @@ fn server(rollout: &Rollout<'_>, pods: &Pods<'_>, sizes: Sizes) -> Result<Docume
                 type_: Some("Recreate".to_owned()),
                 rolling_update: None,
             }),
-            progress_deadline_seconds: Some(saturated(sizes.first_start + 600)),
+            progress_deadline_seconds: Some(saturated(sizes.deadline)),
             selector: LabelSelector {
                 match_labels: Some(pods.selector()),
                 match_expressions: None,
@@ -130,12 +130,18 @@ fn service(rollout: &Rollout<'_>, pods: &Pods<'_>) -> Result<Document> {
 fn heading(rollout: &Rollout<'_>, sizes: Sizes) -> Vec<String> {
     let mut lines = rollout.heading(&sizes);
     lines.push(token_comment());
-    let mut needs = Vec::new();
+    let mut needs: Vec<String> = Vec::new();
     if sizes.nodes > 1 {
-        needs.push("the LeaderWorkerSet controller");
+        needs.push(
+            "the LeaderWorkerSet controller, 0.6.0 or newer (it sets LWS_WORKER_INDEX)".to_owned(),
+        );
     }
     if !rollout.place.bare {
-        needs.push("the Prometheus operator and KEDA (or --no-monitoring)");
+        needs.push(format!(
+            "the Prometheus operator, reading what is labelled `release: {}` (kube-prometheus-stack reads what has the name of its own installation there: --prometheus-release NAME), with Prometheus at {} (--prometheus URL), and KEDA; or --no-monitoring",
+            monitoring::release(rollout),
+            monitoring::prometheus(rollout)
+        ));
     }
     if !needs.is_empty() {
         lines.push(format!("the cluster needs {}", needs.join(", ")));
@@ -154,12 +160,12 @@ fn closing(rollout: &Rollout<'_>, sizes: Sizes) -> Vec<String> {
     let follow = if sizes.nodes > 1 {
         format!(
             "kubectl{space} wait --for=condition=Available leaderworkerset/{name} --timeout={}s",
-            sizes.first_start
+            sizes.deadline
         )
     } else {
         format!(
             "kubectl{space} rollout status deployment/{name} --timeout={}s",
-            sizes.first_start
+            sizes.deadline
         )
     };
     vec![

@@ -2,6 +2,8 @@
 //!
 //! The functions answer with documents (JSON values with comments around them); `render` writes them as YAML.
 
+#[cfg(feature = "manifests")]
+mod alerts;
 mod arguments;
 mod compose;
 #[cfg(feature = "manifests")]
@@ -86,6 +88,10 @@ pub struct Place<'a> {
     pub namespace: Option<&'a str>,
     /// Whether monitoring and autoscaling are left out.
     pub bare: bool,
+    /// The address at which Prometheus answers queries, where it is not the usual one.
+    pub prometheus: Option<&'a str>,
+    /// The installation that is to read what is watched, by its label `release`, where it is not the usual one.
+    pub release: Option<&'a str>,
 }
 
 impl<'a> Rollout<'a> {
@@ -104,16 +110,26 @@ impl<'a> Rollout<'a> {
         let launch = question.launch()?;
         arguments::Server::of(&launch, target)?;
         let (known, version) = launch.known()?;
+        if let Some(path) = question.path {
+            return Err(Error::Unanswerable(format!(
+                "`{}` lies on this machine, and no container sees it: publish it on the hub and name the repository, or run it here (--to {})",
+                path.escape_debug(),
+                launch.engine.id
+            )));
+        }
         if let Some(step) = prepare(&launch)?.first() {
             return Err(Error::Unanswerable(format!(
-                "{} in {} must be made first: `{}`; put the folder on a volume and deploy it by its path there",
+                "{} in {} must be made first: `{}`; no container sees the folder, so take a format that needs none",
                 request.model.id,
                 request.format.name,
                 step.line()
             )));
         }
         if let Some(namespace) = place.namespace {
-            names::checked(namespace)?;
+            names::checked("a namespace", namespace)?;
+        }
+        if let Some(release) = place.release {
+            names::checked("an installation's name", release)?;
         }
         let mut rollout = Self {
             question,
@@ -121,18 +137,13 @@ impl<'a> Rollout<'a> {
             hardware,
             version,
             defaults: &catalog.defaults()?.deployment,
-            name: names::label(question.name.unwrap_or(&request.model.id)),
-            download: names::download(catalog, &request.model)?,
+            name: names::label(question.name()),
+            download: names::download(catalog, request)?,
             latency: latency(&request.load()),
             notes: notes(question, &launch, known),
             place,
         };
         rollout.notes.extend(arguments::unseen(&rollout));
-        if let Some(path) = question.path {
-            rollout.notes.push(format!(
-                "`{path}` is read inside the container: put it on a volume there"
-            ));
-        }
         Ok(rollout)
     }
 
@@ -183,8 +194,8 @@ impl<'a> Rollout<'a> {
     }
 }
 
-/// The slowest that a prediction expects of nine requests in ten, when as many clients ask as the plan
-/// answers at once.
+/// The upper ends of what is predicted of the average request, when as many clients ask as the plan answers
+/// at once: within its range lay 80% of the measured runs, so beyond the upper end about one in ten.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latency {
     /// Tokens of each prompt: half of the context, the answer taking the other half.

@@ -4,18 +4,25 @@
 
 use serde_json::{Value, json};
 
-use super::dashboard;
 use super::server_set;
 use super::sizes::Sizes;
 use super::{Document, Rollout};
+use super::{alerts, dashboard};
 use crate::catalog::deployment::{DeviceMetrics, Metrics};
 use crate::catalog::gpu::Vendor;
 use crate::error::{Error, Result};
 
-/// Where the Prometheus operator's own service answers, in the namespace that its charts use.
-const PROMETHEUS: &str = "http://prometheus-operated.monitoring.svc:9090";
-/// Where an unpredicted latency alerts: so many times what it was a week before.
-const WORSE: u32 = 2;
+/// The address at which Prometheus answers queries.
+pub(super) fn prometheus<'a>(rollout: &Rollout<'a>) -> &'a str {
+    let usual = &rollout.defaults.monitoring.prometheus;
+    rollout.place.prometheus.unwrap_or(usual)
+}
+
+/// The installation that reads what is watched.
+pub(super) fn release<'a>(rollout: &Rollout<'a>) -> &'a str {
+    let usual = &rollout.defaults.monitoring.release;
+    rollout.place.release.unwrap_or(usual)
+}
 
 /// What is watched.
 pub(super) struct Watched<'a> {
@@ -47,14 +54,19 @@ impl<'a> Watched<'a> {
         format!("{name}{{{}}}", self.instance())
     }
 
-    fn instance(&self) -> String {
-        format!("app_kubernetes_io_instance=\"{}\"", self.rollout.name)
+    /// What picks this rollout's series: its name, and its namespace where that is known.
+    pub(super) fn instance(&self) -> String {
+        let name = format!("app_kubernetes_io_instance=\"{}\"", self.rollout.name);
+        match self.rollout.place.namespace {
+            Some(namespace) => format!("{name},namespace=\"{namespace}\""),
+            None => name,
+        }
     }
 
-    /// The 99th percentile of a histogram over five minutes, as it was `offset` ago.
-    pub(super) fn p99(&self, histogram: &str, offset: &str) -> String {
+    /// A quantile of a histogram over five minutes, as it was `offset` ago.
+    pub(super) fn quantile(&self, share: f64, histogram: &str, offset: &str) -> String {
         format!(
-            "histogram_quantile(0.99, sum by (namespace, le) (rate({histogram}_bucket{{{}}}[5m]{offset})))",
+            "histogram_quantile({share}, sum by (namespace, le) (rate({histogram}_bucket{{{}}}[5m]{offset})))",
             self.instance()
         )
     }
@@ -68,10 +80,25 @@ impl<'a> Watched<'a> {
         format!("max by (Hostname, gpu) ({used} / ({used} + {free}))")
     }
 
-    /// One of the device exporter's metrics, of this deployment's pods.
+    /// One of the device exporter's metrics, of this deployment's pods and no other's whose name begins alike.
     pub(super) fn of_pods(&self, metric: &str) -> String {
-        let name = &self.rollout.name;
-        format!("({metric}{{exported_pod=~\"{name}-.+\"}} or {metric}{{pod=~\"{name}-.+\"}})")
+        // A Deployment's pods end with its hash and five letters, a set's with the group's number and the node's.
+        let ending = if self.sizes.nodes > 1 {
+            "[0-9]+(-[0-9]+)?"
+        } else {
+            "[a-z0-9]+-[a-z0-9]{5}"
+        };
+        let pods = format!("{}-{ending}", self.rollout.name);
+        let labelled = |prefix: &str| {
+            let space = self
+                .rollout
+                .place
+                .namespace
+                .map(|space| format!(",{prefix}namespace=\"{space}\""))
+                .unwrap_or_default();
+            format!("{metric}{{{prefix}pod=~\"{pods}\"{space}}}")
+        };
+        format!("({} or {})", labelled("exported_"), labelled(""))
     }
 
     /// Halfway between the memory that the plan lets the engine take and all that a program can have.
@@ -152,7 +179,7 @@ fn pod_monitor(watched: &Watched<'_>) -> Value {
     json!({
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PodMonitor",
-        "metadata": metadata(watched, name, &json!({})),
+        "metadata": metadata(watched, name, &json!({ "release": release(watched.rollout) })),
         "spec": {
             "selector": { "matchLabels": {
                 "app.kubernetes.io/instance": name,
@@ -164,24 +191,15 @@ fn pod_monitor(watched: &Watched<'_>) -> Value {
     })
 }
 
-/// An alert: its name, expression, how long it must hold, and what it says.
-struct Alert {
-    name: &'static str,
-    expression: String,
-    minutes: u32,
-    severity: &'static str,
-    summary: String,
-}
-
 fn rules(watched: &Watched<'_>) -> Value {
     let name = &watched.rollout.name;
-    let rules: Vec<Value> = alerts(watched)
+    let rules: Vec<Value> = alerts::of(watched)
         .into_iter()
         .map(|alert| {
             json!({
                 "alert": alert.name,
                 "expr": alert.expression,
-                "for": format!("{}m", alert.minutes),
+                "for": format!("{}s", alert.seconds),
                 "labels": { "severity": alert.severity, "deployment": name },
                 "annotations": { "summary": format!("{name}: {}", alert.summary) },
             })
@@ -190,105 +208,9 @@ fn rules(watched: &Watched<'_>) -> Value {
     json!({
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": metadata(watched, name, &json!({})),
+        "metadata": metadata(watched, name, &json!({ "release": release(watched.rollout) })),
         "spec": { "groups": [{ "name": name, "rules": rules }] },
     })
-}
-
-fn alerts(watched: &Watched<'_>) -> Vec<Alert> {
-    let metrics = watched.metrics;
-    let sequences = watched.rollout.launch.sequences;
-    let waiting = watched.metric(&metrics.waiting);
-    let mut alerts = vec![
-        Alert {
-            name: "ServerDown",
-            expression: format!("up{{{}}} == 0", watched.instance()),
-            minutes: 5,
-            severity: "critical",
-            summary: "the server does not answer".to_owned(),
-        },
-        Alert {
-            name: "QueueDepth",
-            expression: format!("sum by (namespace) ({waiting}) > {sequences}"),
-            minutes: 5,
-            severity: "warning",
-            summary: format!(
-                "more requests wait than the {sequences} that the plan answers at once"
-            ),
-        },
-        Alert {
-            name: "CacheFull",
-            expression: format!(
-                "max by (namespace) ({}) > 0.95 and sum by (namespace) ({waiting}) > 0",
-                watched.metric(&metrics.kv_usage)
-            ),
-            minutes: 10,
-            severity: "warning",
-            summary: "requests wait because the key-value cache is full".to_owned(),
-        },
-    ];
-    let predicted = watched.rollout.latency;
-    alerts.push(slow(
-        watched,
-        ("FirstTokenP99", "first token", &metrics.first_token),
-        predicted.map(|latency| latency.first_token),
-    ));
-    alerts.push(slow(
-        watched,
-        (
-            "OutputTokenP99",
-            "time between tokens",
-            &metrics.output_token,
-        ),
-        predicted.map(|latency| latency.output_token),
-    ));
-    alerts.push(slow(
-        watched,
-        ("RequestP99", "whole request", &metrics.end_to_end),
-        None,
-    ));
-    if let (Some(device), Some(threshold)) = (watched.device, watched.memory_threshold()) {
-        alerts.push(Alert {
-            name: "DeviceMemory",
-            expression: format!("{} > {threshold}", watched.device_memory(device)),
-            minutes: 5,
-            severity: "warning",
-            summary: format!(
-                "a device holds more than {:.1}% of its memory: past what the plan lets the engine take",
-                threshold * 100.0
-            ),
-        });
-    }
-    alerts
-}
-
-/// An alert on a 99th percentile: beyond the prediction, or twice what it was a week before.
-fn slow(
-    watched: &Watched<'_>,
-    (name, what, histogram): (&'static str, &str, &str),
-    predicted: Option<f64>,
-) -> Alert {
-    let now = watched.p99(histogram, "");
-    let prompt = watched.rollout.latency.map_or(0, |latency| latency.prompt);
-    let (expression, summary) = match predicted.map(rounded) {
-        Some(limit) if limit > 0.0 => (
-            format!("{now} > {limit}"),
-            format!(
-                "P99 of the {what} is above {limit} s, within which nine requests in ten are predicted, with prompts and answers of {prompt} tokens"
-            ),
-        ),
-        Some(_) | None => (
-            format!("{now} > {WORSE} * {}", watched.p99(histogram, " offset 1w")),
-            format!("P99 of the {what} is {WORSE} times what it was a week before (no prediction)"),
-        ),
-    };
-    Alert {
-        name,
-        expression,
-        minutes: 10,
-        severity: "warning",
-        summary,
-    }
 }
 
 fn autoscaling(watched: &Watched<'_>) -> Value {
@@ -315,7 +237,7 @@ fn autoscaling(watched: &Watched<'_>) -> Value {
             "triggers": [{
                 "type": "prometheus",
                 "metadata": {
-                    "serverAddress": PROMETHEUS,
+                    "serverAddress": prometheus(watched.rollout),
                     "query": format!("sum({waiting})"),
                     "threshold": watched.rollout.launch.sequences.to_string(),
                 },

@@ -14,9 +14,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::arguments::{Role, Server, Words, image, literal, words};
-use super::sizes::{Sizes, gi, resource};
+use super::sizes::{Sizes, gi, node_label, resource};
 use super::{PORT, Rollout, TOKEN};
-use crate::catalog::gpu::Vendor;
 use crate::error::Result;
 
 /// Seconds between two probes.
@@ -70,7 +69,7 @@ impl<'a> Pods<'a> {
         }
     }
 
-    /// The template of the pods at `place`.
+    /// The template of the pods with `role`.
     pub(super) fn template(&self, role: Role) -> Result<PodTemplateSpec> {
         let component = match role {
             Role::Alone | Role::Leader => "server",
@@ -127,24 +126,14 @@ impl<'a> Pods<'a> {
         })
     }
 
-    /// The nodes that hold the plan's device, where its label is known and all devices are alike.
+    /// The nodes that hold the plan's device, where they can be told.
     fn affinity(&self) -> Option<Affinity> {
-        let devices = &self.rollout.hardware.devices;
-        let first = devices.first()?;
-        if devices.iter().any(|device| device.id() != first.id()) {
-            return None;
-        }
-        let label = first.gpu.as_ref()?.node_label.as_ref()?;
-        let key = match first.vendor() {
-            Vendor::Nvidia => "nvidia.com/gpu.product",
-            Vendor::Amd => "amd.com/gpu.product-name",
-            Vendor::Intel | Vendor::Apple | Vendor::Huawei => return None,
-        };
+        let (key, products) = node_label(self.rollout.hardware)?;
         let term = NodeSelectorTerm {
             match_expressions: Some(vec![NodeSelectorRequirement {
                 key: key.to_owned(),
                 operator: "In".to_owned(),
-                values: Some(label.products.clone()),
+                values: Some(products.to_vec()),
             }]),
             match_fields: None,
         };
@@ -178,7 +167,7 @@ impl<'a> Pods<'a> {
             resources: Some(self.resources()),
             security_context: Some(unprivileged()),
             startup_probe: answers.then(|| Probe {
-                failure_threshold: Some(saturated(self.sizes.first_start.div_ceil(PROBE_SECONDS))),
+                failure_threshold: Some(saturated(self.sizes.patience.div_ceil(PROBE_SECONDS))),
                 ..health()
             }),
             readiness_probe: answers.then(|| Probe {
@@ -207,6 +196,9 @@ impl<'a> Pods<'a> {
         let mut variables = vec![plain("HF_HOME", &format!("{CACHE}/huggingface"))];
         if self.server == Server::Vllm {
             variables.push(plain("VLLM_CACHE_ROOT", &format!("{CACHE}/vllm")));
+        }
+        for (name, value) in self.server.health_variable().iter().copied() {
+            variables.push(plain(name, value));
         }
         for (name, value) in &words.environment {
             variables.push(plain(name, value));

@@ -1,7 +1,9 @@
 //! What each node is asked for beside its devices: memory, processors, shared memory, disk, time to start.
 
 use super::Rollout;
-use crate::calc::hardware::Device;
+use crate::calc::estimate::estimate;
+use crate::calc::hardware::{Device, Hardware};
+use crate::calc::load::Load;
 use crate::catalog::gpu::Vendor;
 use crate::error::{Error, Result};
 use crate::units::Bytes;
@@ -36,6 +38,12 @@ pub struct Sizes {
     pub first_start: u64,
     /// Seconds until the first answer when the volume holds it.
     pub next_start: u64,
+    /// Seconds after which a start that must fetch the checkpoint counts as failed.
+    pub patience: u64,
+    /// Seconds after which one whose volume holds it does.
+    pub next_patience: u64,
+    /// Seconds after which a pod that still waits for its image or its start counts as failed.
+    pub deadline: u64,
 }
 
 /// What each node of `deployment` is asked for.
@@ -56,6 +64,8 @@ pub fn sizes(rollout: &Rollout<'_>) -> Result<Sizes> {
     let seconds = |bytes: Bytes, rate: u64| bytes.0.div_ceil(rate.max(1));
     let read = seconds(weights, defaults.read_bytes_per_second);
     let next_start = read + defaults.warm_up_seconds;
+    let first_start = seconds(rollout.download, defaults.download_bytes_per_second) + next_start;
+    let patience = first_start.saturating_mul(defaults.start_margin);
     Ok(Sizes {
         nodes,
         devices,
@@ -65,8 +75,11 @@ pub fn sizes(rollout: &Rollout<'_>) -> Result<Sizes> {
         shared_memory,
         memory: memory.round_up(MEMORY_STEP),
         volume: rollout.download.scale(1.1).round_up(VOLUME_STEP),
-        first_start: seconds(rollout.download, defaults.download_bytes_per_second) + next_start,
+        first_start,
         next_start,
+        patience,
+        next_patience: next_start.saturating_mul(defaults.start_margin),
+        deadline: patience + defaults.image_pull_seconds,
     })
 }
 
@@ -101,13 +114,14 @@ impl Sizes {
                 self.cpus, defaults.cpus_per_process, self.processes
             ),
             format!(
-                "start: {} s = {} fetched at {} MB/s, read at {} MB/s, {} s to compile and warm up; {} s when the volume holds it (rates are assumed)",
+                "start: {} s = {} fetched at {} MB/s, read at {} MB/s, {} s to compile and warm up; {} s when the volume holds it; rates are assumed, so it counts as failed only after {} s",
                 self.first_start,
                 rollout.download,
                 defaults.download_bytes_per_second / 1_000_000,
                 defaults.read_bytes_per_second / 1_000_000,
                 defaults.warm_up_seconds,
                 self.next_start,
+                self.patience,
             ),
         ];
         lines.extend(self.beside_the_article(rollout));
@@ -118,14 +132,18 @@ impl Sizes {
     ///
     /// Source: DEEPSEEK参数量全解析 (2025-09-25), section 3.
     fn beside_the_article(&self, rollout: &Rollout<'_>) -> Option<String> {
-        let model = rollout.launch.model;
+        let model = rollout.question.stands_for?;
         let article = Bytes(32 * GIB);
         if model.id != "13b" || self.devices != 1 {
             return None;
         }
-        let own = rollout.question.estimate.memory.sum().weights;
+        let own = Load {
+            model,
+            ..rollout.launch.load()
+        };
+        let own = estimate(&own).ok()?.memory.sum().weights;
         Some(format!(
-            "the article gives 1 GPU, 32Gi and 4 CPUs: the GPU is the same; {} {} because {} of weights are read (13B itself: {own}); the engine's documentation asks for 2 x (2 + 1) CPUs",
+            "the article gives 1 GPU, 32Gi and 4 CPUs: the GPU is the same; {} {} because {} of weights are read (13B itself: {own}); the engine's documentation asks for {} x ({} + {}) CPUs",
             gi(self.memory),
             if self.memory > article {
                 "are more"
@@ -133,6 +151,9 @@ impl Sizes {
                 "are enough"
             },
             self.weights,
+            rollout.defaults.cpus_per_process,
+            rollout.defaults.server_processes,
+            self.devices,
         ))
     }
 }
@@ -150,6 +171,26 @@ pub(super) fn resource(rollout: &Rollout<'_>) -> Result<&'static str> {
             )))
         }
     }
+}
+
+/// The label by which a cluster tells nodes with the plan's device, and its values for that device; none where the
+/// label is not known or the devices are not alike.
+pub(super) fn node_label(hardware: &Hardware) -> Option<(&'static str, &[String])> {
+    let first = hardware.devices.first()?;
+    if hardware
+        .devices
+        .iter()
+        .any(|device| device.id() != first.id())
+    {
+        return None;
+    }
+    let label = first.gpu.as_ref()?.node_label.as_ref()?;
+    let key = match first.vendor() {
+        Vendor::Nvidia => "nvidia.com/gpu.product",
+        Vendor::Amd => "amd.com/gpu.product-name",
+        Vendor::Intel | Vendor::Apple | Vendor::Huawei => return None,
+    };
+    Some((key, &label.products))
 }
 
 /// `bytes` as Kubernetes writes whole GiB, rounded up.

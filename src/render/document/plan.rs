@@ -8,6 +8,7 @@ use super::memory::{MemoryPart, ModelPart};
 use super::recommend::HardwarePart;
 use super::speed::{QuestionPart, SpeedPart};
 use crate::calc::load::Split;
+use crate::deploy::Start;
 use crate::error::Result;
 use crate::plan::{Answer, Cost, Figures, Held, Place, Placement, Plan, Rejected, Wish};
 use crate::request::Request;
@@ -64,7 +65,9 @@ pub(super) struct PlanPart<'a> {
     host_expert_layers: u32,
     tensor_split: Option<Vec<u32>>,
     why: &'a [String],
-    command: &'a str,
+    command: Option<&'a str>,
+    /// What to know about the command, or why there is none.
+    command_note: Option<&'a str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -124,20 +127,20 @@ struct RunPart {
     end: u32,
 }
 
-/// The document of a plan; `commands` stand beside its rows.
+/// The document of a plan; `starts` stand beside its rows.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn plan(
     answer: &Answer,
     (request, wish): (&Request, &Wish),
-    commands: &[String],
+    starts: &[Start],
 ) -> Result<Value> {
     let hardware = request
         .hardware
         .as_ref()
         .ok_or_else(|| crate::error::Error::Unanswerable("a plan needs hardware".to_owned()))?;
-    let rows = answer.plans.iter().zip(commands).zip(1..);
+    let rows = answer.plans.iter().zip(starts).zip(1..);
     let first = answer.plans.first().map(|plan| plan.placement.as_slice());
     super::value(&Document {
         schema: SCHEMA,
@@ -149,7 +152,7 @@ pub fn plan(
         hardware: HardwarePart::of(hardware),
         goal: answer.goal.word(),
         plans: rows
-            .map(|((plan, command), rank)| PlanPart::of(plan, command, rank))
+            .map(|((plan, start), rank)| PlanPart::of(plan, start, rank))
             .collect(),
         rejected: answer.rejected.iter().map(RejectedPart::of).collect(),
         placement: first
@@ -162,7 +165,7 @@ pub fn plan(
 }
 
 impl<'a> PlanPart<'a> {
-    pub(super) fn of(plan: &'a Plan, command: &'a str, rank: u64) -> Self {
+    pub(super) fn of(plan: &'a Plan, start: &'a Start, rank: u64) -> Self {
         let estimate = &plan.estimate;
         Self {
             rank,
@@ -187,7 +190,8 @@ impl<'a> PlanPart<'a> {
                 .layer_split
                 .map(|split| split.parts().to_vec()),
             why: &plan.why,
-            command,
+            command: start.command.as_deref(),
+            command_note: start.note.as_deref(),
         }
     }
 }

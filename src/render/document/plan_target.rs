@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::memory::ModelPart;
 use super::plan::PlanPart;
 use super::speed::QuestionPart;
+use crate::deploy::Start;
 use crate::error::Result;
 use crate::plan::Wish;
 use crate::plan::target::{Offer, Offers, Target, Unfit};
@@ -54,16 +55,16 @@ struct UnfitPart<'a> {
     times_too_slow: Option<f64>,
 }
 
-/// The document of a search for hardware; `commands` stand beside its rows.
+/// The document of a search for hardware; `starts` stand beside its rows.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn plan_target(
     answer: &Offers,
     (request, wish, target): (&Request, &Wish, &Target),
-    commands: &[String],
+    starts: &[Start],
 ) -> Result<Value> {
-    let rows = answer.offers.iter().zip(commands).zip(1..);
+    let rows = answer.offers.iter().zip(starts).zip(1..);
     super::value(&Document {
         schema: SCHEMA,
         model: ModelPart::of(&request.model),
@@ -73,7 +74,7 @@ pub fn plan_target(
             max_time_per_output_token_seconds: target.demands.output_token,
         },
         offers: rows
-            .map(|((offer, command), rank)| OfferPart::of(offer, command, rank))
+            .map(|((offer, start), rank)| OfferPart::of(offer, start, rank))
             .collect(),
         rejected: answer.rejected.iter().map(UnfitPart::of).collect(),
         notes: &answer.notes,
@@ -81,7 +82,7 @@ pub fn plan_target(
 }
 
 impl<'a> OfferPart<'a> {
-    fn of(offer: &'a Offer, command: &'a str, rank: u64) -> Self {
+    fn of(offer: &'a Offer, start: &'a Start, rank: u64) -> Self {
         let price = offer.price.as_ref();
         let engine = offer.plan.request.engine.as_ref();
         Self {
@@ -92,7 +93,7 @@ impl<'a> OfferPart<'a> {
             price_kind: price.map(|price| price.kind.as_str()),
             price_date: price.map(|price| price.date.as_str()),
             availability: offer.availability.word(),
-            plan: PlanPart::of(&offer.plan, command, rank),
+            plan: PlanPart::of(&offer.plan, start, rank),
         }
     }
 }

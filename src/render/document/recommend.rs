@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::memory::{CheckpointPart, MemoryPart, ModelPart};
 use super::speed::{SpeedPart, TierPart, TrafficPart};
 use crate::calc::hardware::{Hardware, MemoryOf};
+use crate::deploy::Start;
 use crate::error::Result;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation, Rejection};
 use crate::units::count;
@@ -74,7 +75,9 @@ struct Row<'a> {
     tier: TierPart,
     checkpoint: CheckpointPart<'a>,
     availability: &'static str,
-    command: &'a str,
+    command: Option<&'a str>,
+    /// What to know about the command, or why there is none.
+    command_note: Option<&'a str>,
     why: &'a [String],
     notes: &'a [String],
 }
@@ -114,13 +117,13 @@ struct NearestPart<'a> {
     gpu: Option<&'a str>,
 }
 
-/// The document of a recommendation; `commands` stand beside its rows.
+/// The document of a recommendation; `starts` stand beside its rows.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> {
+pub fn recommend(answer: &Recommendation, starts: &[Start]) -> Result<Value> {
     let demands = &answer.demands;
-    let rows = answer.ranked.iter().zip(commands).zip(1..);
+    let rows = answer.ranked.iter().zip(starts).zip(1..);
     super::value(&Document {
         schema: SCHEMA,
         request: RequestPart {
@@ -140,7 +143,7 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
         },
         hardware: HardwarePart::of(&answer.hardware),
         recommendations: rows
-            .map(|((candidate, command), rank)| row(answer, (candidate, command), rank))
+            .map(|((candidate, start), rank)| row(answer, (candidate, start), rank))
             .collect(),
         rejected: answer.rejected.iter().map(RejectedPart::of).collect(),
         nearest: answer.nearest.iter().map(NearestPart::of).collect(),
@@ -150,7 +153,7 @@ pub fn recommend(answer: &Recommendation, commands: &[String]) -> Result<Value> 
 
 fn row<'a>(
     answer: &'a Recommendation,
-    (candidate, command): (&'a Candidate, &'a str),
+    (candidate, start): (&'a Candidate, &'a Start),
     rank: u64,
 ) -> Row<'a> {
     Row {
@@ -170,7 +173,8 @@ fn row<'a>(
         tier: TierPart::of(candidate.tier_latency_ms, candidate.accuracy.tier),
         checkpoint: CheckpointPart::of(&candidate.model),
         availability: candidate.availability.word(),
-        command,
+        command: start.command.as_deref(),
+        command_note: start.note.as_deref(),
         why: &candidate.why,
         notes: &candidate.notes,
     }

@@ -26,9 +26,21 @@ pub use recommend::recommend;
 pub use speed::speed;
 pub use train::train;
 
+use crate::deploy::Start;
+use crate::render::report::Report;
 use crate::units::Bytes;
 
 /// Bytes in GiB with two decimals, without the unit: the column says it.
 fn gib(bytes: Bytes) -> String {
     format!("{:.2}", bytes.gib())
+}
+
+/// The command that starts a row, and what to know about it.
+fn started(report: &mut Report, start: &Start) {
+    if let Some(command) = &start.command {
+        report.command(command.replace(" && ", " &&\n  "));
+    }
+    if let Some(note) = &start.note {
+        report.list(vec![note.clone()]);
+    }
 }

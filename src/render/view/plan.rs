@@ -1,9 +1,10 @@
 //! `dsk plan` for people.
 
-use super::gib;
+use super::{gib, started};
 use crate::calc::hardware::Hardware;
 use crate::calc::load::Split;
 use crate::calc::speed::Range;
+use crate::deploy::Start;
 use crate::plan::{Answer, Place, Placement, Plan, Rejected, Wish};
 use crate::render::report::{Align, Report, Table};
 use crate::request::Request;
@@ -12,12 +13,12 @@ use crate::request::traffic::Seconds;
 /// Rejected splits that the table names before it only counts them.
 const REJECTIONS_SHOWN: usize = 4;
 
-/// The report of a plan; `commands` stand beside its rows.
+/// The report of a plan; `starts` stand beside its rows.
 #[must_use]
 pub fn plan(
     answer: &Answer,
     (request, wish, limit): (&Request, &Wish, usize),
-    commands: &[String],
+    starts: &[Start],
 ) -> Report {
     let mut report = Report::default();
     report.heading(title(answer, request));
@@ -29,7 +30,7 @@ pub fn plan(
     }
     report.table(table(answer, limit));
     report.text(legend(answer, wish, limit));
-    if let (Some(best), Some(command)) = (answer.plans.first(), commands.first()) {
+    if let (Some(best), Some(start)) = (answer.plans.first(), starts.first()) {
         report.heading(format!("Why {} first", split(best.request.split)));
         let mut why = best.why.clone();
         why.extend(cost(best));
@@ -39,7 +40,7 @@ pub fn plan(
             report.table(placement(&best.placement));
         }
         report.heading("Run it");
-        report.command(command.replace(" && ", " &&\n  "));
+        started(&mut report, start);
     }
     let rejected = rejections(answer);
     if !rejected.is_empty() {

@@ -1,8 +1,10 @@
 //! `dsk plan --target` for people.
 
 use super::plan::split;
+use super::started;
 use crate::calc::availability::Availability;
 use crate::calc::speed::Range;
+use crate::deploy::Start;
 use crate::plan::Wish;
 use crate::plan::target::{Offer, Offers, Target};
 use crate::render::report::{Align, Report, Table};
@@ -12,12 +14,12 @@ use crate::request::traffic::Seconds;
 /// Devices that do not serve which the table names before it only counts them.
 const REJECTIONS_SHOWN: usize = 4;
 
-/// The report of a search for hardware; `commands` stand beside its rows.
+/// The report of a search for hardware; `starts` stand beside its rows.
 #[must_use]
 pub fn plan_target(
     answer: &Offers,
     (request, wish, target, limit): (&Request, &Wish, &Target, usize),
-    commands: &[String],
+    starts: &[Start],
 ) -> Report {
     let mut report = Report::default();
     report.heading(title(request, wish, target));
@@ -32,9 +34,9 @@ pub fn plan_target(
         report.table(table(&priced, (wish, limit)));
         report.text(legend(&priced, limit));
     }
-    if let (Some(best), Some(command)) = (answer.offers.first(), commands.first()) {
+    if let (Some(best), Some(start)) = (answer.offers.first(), starts.first()) {
         report.heading(format!("Run {} x {}", best.count, best.gpu));
-        report.command(command.replace(" && ", " &&\n  "));
+        started(&mut report, start);
     }
     if !unpriced.is_empty() {
         report.heading("No sourced price, fewest and smallest first");

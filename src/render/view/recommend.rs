@@ -1,17 +1,18 @@
 //! `dsk recommend` for people.
 
-use super::gib;
 use super::speed::number;
+use super::{gib, started};
 use crate::calc::availability::Availability;
+use crate::deploy::Start;
 use crate::recommend::{Candidate, Change, Nearest, Recommendation};
 use crate::render::report::{Align, Report, Table};
 
 /// Rejected models that the table names before it only counts them.
 const REJECTIONS_SHOWN: usize = 3;
 
-/// The report of a recommendation; `commands` stand beside its rows.
+/// The report of a recommendation; `starts` stand beside its rows.
 #[must_use]
-pub fn recommend(answer: &Recommendation, commands: &[String], limit: usize) -> Report {
+pub fn recommend(answer: &Recommendation, starts: &[Start], limit: usize) -> Report {
     let mut report = Report::default();
     report.heading(title(answer));
     if answer.ranked.is_empty() {
@@ -33,11 +34,11 @@ pub fn recommend(answer: &Recommendation, commands: &[String], limit: usize) -> 
     }
     report.table(table(answer, limit));
     report.text(legend(answer, limit));
-    if let (Some(best), Some(command)) = (answer.ranked.first(), commands.first()) {
+    if let (Some(best), Some(start)) = (answer.ranked.first(), starts.first()) {
         report.heading(format!("Why {} first", best.model.id));
         report.list(best.why.clone());
         report.heading("Run it");
-        report.command(command.replace(" && ", " &&\n  "));
+        started(&mut report, start);
     }
     let rejected = rejections(answer);
     if !rejected.is_empty() {
