@@ -29,7 +29,7 @@ pub(super) fn candidates(catalog: &Catalog, request: &Request, wish: &Wish) -> R
                 && request
                     .hardware
                     .as_ref()
-                    .is_none_or(|hardware| hardware.runs(format))
+                    .is_none_or(|hardware| hardware.runs(engine, format))
         })
         .collect();
     let loss = |format: &Format| format.known_loss().unwrap_or(1.0);

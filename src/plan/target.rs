@@ -123,10 +123,17 @@ pub fn search(
                 ..request.load()
             };
             let space = Space::of(&load, wish.traffic, (&devices, &singles));
+            let runs: Vec<bool> = devices
+                .iter()
+                .map(|device| {
+                    device.runs(engine, format)
+                        && device.model_refusal(engine, &request.model).is_none()
+                })
+                .collect();
             for number in COUNTS {
                 space.each(number, |configuration| {
                     let device = &devices[configuration.device];
-                    if number > node(device) || !device.runs(format) {
+                    if number > node(device) || !runs[configuration.device] {
                         return;
                     }
                     let found = Found {

@@ -16,10 +16,11 @@ use crate::calc::speed::Speed;
 use crate::calc::tensors::parameters;
 use crate::calc::tier::{latency_in_format, tier};
 use crate::catalog::defaults::Tier;
+use crate::catalog::find::find;
 use crate::catalog::variant::Match;
 use crate::catalog::{Catalog, Engine, Format, Model, Shape};
 use crate::error::{Error, Result};
-use crate::request::window_note;
+use crate::request::{check_model, window_note};
 
 /// A model that serves, in the format that serves best.
 #[derive(Debug, Clone)]
@@ -142,6 +143,9 @@ pub(super) fn best(
     if let Some(rejection) = demand_missed(space.demands, model, tier) {
         return Ok(Err(Some(rejection)));
     }
+    if let Some(rejection) = not_run(space, model)? {
+        return Ok(Err(Some(rejection)));
+    }
     let mut best: Option<Candidate> = None;
     let mut misses = Misses::default();
     for format in space
@@ -204,6 +208,23 @@ fn demand_missed(demands: &Demands, model: &Model, tier: &Tier) -> Option<Reject
         short_by: None,
         too_slow: Vec::new(),
     })
+}
+
+/// A model whose class the engine does not run on the hardware.
+fn not_run(space: &Space<'_>, model: &Model) -> Result<Option<Rejection>> {
+    let native = find(space.catalog.formats()?, &model.native)?;
+    let on = (Some(space.engine), Some(space.hardware));
+    match check_model(space.catalog, (model, native), on) {
+        Ok(()) => Ok(None),
+        Err(Error::CannotRun { reason, format, .. }) => Ok(Some(Rejection {
+            model: model.id.clone(),
+            format,
+            reason,
+            short_by: None,
+            too_slow: Vec::new(),
+        })),
+        Err(other) => Err(other),
+    }
 }
 
 fn missed_accuracy(

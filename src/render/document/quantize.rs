@@ -70,10 +70,7 @@ fn row(row: &Quantized) -> Row<'_> {
         claimed_loss_below: claim.and_then(|claim| claim.loss_below),
         engines: &format.engines,
         native_on: &format.compute.native_on,
-        needs_compute_capability: format
-            .compute
-            .needs_compute_capability
-            .map(|own| own.to_string()),
+        needs_compute_capability: format.least_capability().map(|own| own.to_string()),
         make: row.make.as_deref(),
     }
 }

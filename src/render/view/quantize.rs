@@ -29,9 +29,7 @@ pub fn quantize(model: &Model, rows: &[Quantized]) -> Report {
             ),
             row.format.engines.join(" "),
             row.format
-                .compute
-                .needs_compute_capability
-                .as_ref()
+                .least_capability()
                 .map_or_else(String::new, |least| format!("CC {least}")),
         ]);
     }
