@@ -1,6 +1,6 @@
 //! The hardware of a question: devices with the memory that a program can use on each.
 
-use crate::catalog::defaults::BareMemory;
+use crate::catalog::defaults::{BareMemory, ServerDefaults};
 use crate::catalog::gpu::{GpuKind, Usable, Vendor};
 use crate::catalog::runs::Traits;
 use crate::catalog::{Basis, Gpu};
@@ -9,7 +9,7 @@ use crate::units::Bytes;
 /// What a model runs on.
 #[derive(Debug, Clone)]
 pub struct Hardware {
-    /// The devices, all of one host unless a device says how many a node holds.
+    /// The devices, all of one host unless a device says how many a server holds: who names them knows the box.
     pub devices: Vec<Device>,
     /// Memory of the host, where it was given.
     pub host: Option<Bytes>,
@@ -220,6 +220,13 @@ impl Device {
     pub fn per_node(&self) -> Option<u64> {
         let own = self.gpu.as_ref()?.gpus_per_node?;
         Some(own.get().into())
+    }
+
+    /// How many of it are put into one server, where nobody says what box they are in: as its entry says, else
+    /// as is usual for its kind.
+    #[must_use]
+    pub fn usual_per_node(&self, defaults: &ServerDefaults) -> u64 {
+        self.per_node().unwrap_or_else(|| defaults.of(self.kind))
     }
 
     /// What is known of it, as far as it matters for what runs on it.

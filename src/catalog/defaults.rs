@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::deployment::DeploymentDefaults;
+use super::gpu::GpuKind;
 use crate::units::{Bytes, Parameters};
 
 /// The assumptions.
@@ -15,6 +16,8 @@ pub struct Defaults {
     pub request: RequestDefaults,
     /// What a person in a conversation waits for at most.
     pub interactive: Interactive,
+    /// Devices of one server.
+    pub server: ServerDefaults,
     /// What a cluster is asked for.
     pub deployment: DeploymentDefaults,
     /// The article's tiers, smallest first.
@@ -52,6 +55,38 @@ pub struct RequestDefaults {
     pub most_loss: f64,
     /// Why.
     pub source: String,
+}
+
+/// How many devices one server holds where a device's own entry does not say, by what it is built for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerDefaults {
+    /// Accelerators of a server.
+    pub datacenter: u64,
+    /// Professional cards.
+    pub workstation: u64,
+    /// Gaming cards.
+    pub consumer: u64,
+    /// Processors with a GPU that shares their memory.
+    pub unified: u64,
+    /// Processors.
+    pub cpu: u64,
+    /// Why.
+    pub source: String,
+}
+
+impl ServerDefaults {
+    /// Devices of that kind in one server.
+    #[must_use]
+    pub fn of(&self, kind: GpuKind) -> u64 {
+        match kind {
+            GpuKind::Datacenter => self.datacenter,
+            GpuKind::Workstation => self.workstation,
+            GpuKind::Consumer => self.consumer,
+            GpuKind::Unified => self.unified,
+            GpuKind::Cpu => self.cpu,
+        }
+    }
 }
 
 /// What a person in a conversation waits for at most.

@@ -16,6 +16,16 @@ pub struct Held {
     pub sequences: u64,
     /// Those of them that the engine computes at once by default.
     pub at_once: u64,
+    /// The most that the engine computes at once in any setting.
+    pub most: u64,
+}
+
+impl Held {
+    /// Sequences of the requested context that a server can be started for, beyond what it takes by default.
+    #[must_use]
+    pub fn places(&self) -> u64 {
+        self.sequences.min(self.most)
+    }
 }
 
 /// The most sequences at once that llama.cpp is built for: `LLAMA_MAX_SEQ` in its `llama-cparams.h`.
@@ -39,6 +49,7 @@ pub(super) fn held(load: &Load<'_>, estimate: &Estimate) -> Result<Option<Held>>
                 kv_tokens: capacity.kv_tokens,
                 sequences: capacity.sequences,
                 at_once: capacity.sequences.min(most),
+                most,
             }));
         }
     };
@@ -48,6 +59,7 @@ pub(super) fn held(load: &Load<'_>, estimate: &Estimate) -> Result<Option<Held>>
             kv_tokens,
             sequences,
             at_once: sequences.min(most),
+            most: u64::MAX,
         })
     }))
 }

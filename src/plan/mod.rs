@@ -12,7 +12,7 @@ pub mod space;
 pub mod target;
 mod why;
 
-use crate::calc::estimate::{Estimate, estimate};
+use crate::calc::estimate::{self, Estimate};
 use crate::calc::load::Split;
 use crate::calc::parallel::{check, splits};
 use crate::calc::speed::Speed;
@@ -66,6 +66,8 @@ pub struct Plan {
     pub estimate: Estimate,
     /// What its cache holds; none where memory is not known.
     pub held: Option<Held>,
+    /// Clients that it is made for, where these were asked for.
+    pub clients: Option<u64>,
     /// Servers that it takes.
     pub nodes: u64,
     /// One sequence on each replica.
@@ -235,7 +237,7 @@ fn one(request: &Request, split: Split) -> Result<std::result::Result<Estimate, 
             ..rejected(illegal.reason)
         }));
     }
-    let estimate = match estimate(&load) {
+    let estimate = match estimate::estimate(&load) {
         Ok(estimate) => estimate,
         Err(Error::Unanswerable(reason)) => return Ok(Err(rejected(reason))),
         Err(other) => return Err(other),
@@ -257,6 +259,7 @@ fn finish(
     (wish, rates): (&Wish, &Rates<'_>),
 ) -> Result<Plan> {
     let held = held::held(&request.load(), &estimate)?;
+    let (request, estimate) = served(request, estimate, (wish.traffic.concurrency, held))?;
     let replicas = request.split.data.max(1);
     let alone = rates.alone((&request, replicas), &wish.traffic);
     let most = match (wish.traffic.concurrency, held) {
@@ -271,6 +274,7 @@ fn finish(
         nodes: nodes::nodes(&request),
         placement: place::placement(&request, &estimate),
         why: Vec::new(),
+        clients: wish.traffic.concurrency,
         request,
         estimate,
         held,
@@ -279,13 +283,37 @@ fn finish(
     })
 }
 
+/// The question with a place in the cache for each client, as far as it has places, and the memory of that.
+///
+/// As it is without clients, or where the number of sequences was asked for.
+fn served(
+    request: Request,
+    estimate: Estimate,
+    (clients, held): (Option<u64>, Option<Held>),
+) -> Result<(Request, Estimate)> {
+    let (Some(clients), Some(held), 1) = (clients, held, request.sequences) else {
+        return Ok((request, estimate));
+    };
+    let sequences = clients.min(held.places()).max(1);
+    if sequences == request.sequences {
+        return Ok((request, estimate));
+    }
+    let request = Request {
+        sequences,
+        ..request
+    };
+    let estimate = estimate::estimate(&request.load())?;
+    Ok((request, estimate))
+}
+
 impl Plan {
-    /// Sequences that the server is started for: those that its cache holds of the full load, where the engine
-    /// sizes the cache by the device; else those that were asked for.
+    /// Sequences that the server is started for: a place for each client; without clients those that its cache
+    /// holds of the full load, where the engine sizes the cache by the device, else those that were asked for.
     #[must_use]
     pub fn sequences(&self) -> u64 {
         let allocator = self.request.engine.as_ref().map(|engine| engine.allocator);
         match (allocator, self.held) {
+            _ if self.clients.is_some() => self.request.sequences,
             (Some(Allocator::Vllm | Allocator::Sglang), Some(held)) => {
                 self.full.sequences.min(held.at_once).max(1)
             }

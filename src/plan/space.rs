@@ -4,12 +4,11 @@
 //! memory on the fullest device, whether that fits, and its times are calculated as [`super::plan`] does: the parts
 //! that several configurations have in common once.
 
-use super::rates::replica;
 use crate::calc::footprint::{Fit, Footprints};
 use crate::calc::hardware::{Device, Hardware};
 use crate::calc::load::{Load, Split};
-use crate::calc::parallel::{check, splits};
-use crate::calc::speed::{Prepared, Times};
+use crate::calc::parallel::{check, replica, splits};
+use crate::calc::speed::{Prepared, Times, calibrations, prepared};
 use crate::request::Traffic;
 
 /// One configuration of a question.
@@ -42,6 +41,19 @@ pub fn singles(devices: &[Device]) -> Vec<Hardware> {
         .collect()
 }
 
+/// The speed model on each of `hardware`, by what was measured there; none where nobody measured the like.
+fn rates<'a>(load: &Load<'a>, hardware: &'a [Hardware]) -> Vec<Option<Prepared<'a>>> {
+    let rate = |hardware: &'a Hardware| {
+        let own = Load {
+            hardware: Some(hardware),
+            split: Split::SINGLE,
+            ..*load
+        };
+        prepared(&own, calibrations(&own)).ok()
+    };
+    hardware.iter().map(rate).collect()
+}
+
 impl<'a> Space<'a> {
     /// Prepares `load`, whose hardware and split do not matter; `singles` holds one of each device.
     #[must_use]
@@ -50,36 +62,43 @@ impl<'a> Space<'a> {
         traffic: Traffic,
         (devices, singles): (&'a [Device], &'a [Hardware]),
     ) -> Self {
-        let speeds = singles
-            .iter()
-            .map(|hardware| {
-                Prepared::of(&Load {
-                    hardware: Some(hardware),
-                    split: Split::SINGLE,
-                    ..*load
-                })
-                .ok()
-            })
-            .collect();
         Self {
             load: *load,
             traffic,
             devices,
-            speeds,
+            speeds: rates(load, singles),
         }
     }
 
     /// Calls `each` with every configuration of so many devices.
     pub fn each(&self, count: u64, mut each: impl FnMut(&Configuration)) {
+        // What was measured on machines may hold for so many devices only.
+        let (several, counted): (Vec<Hardware>, Vec<Option<Prepared<'_>>>);
+        let speeds = if calibrations(&self.load).is_empty() {
+            &self.speeds
+        } else {
+            several = self
+                .devices
+                .iter()
+                .map(|device| Hardware::of(device, count))
+                .collect();
+            counted = rates(&self.load, &several);
+            &counted
+        };
         for split in splits(&self.load.model.shape, count) {
             let load = Load { split, ..self.load };
             if check(&load).is_ok() {
-                self.each_device(&load, &mut each);
+                self.each_device(&load, speeds, &mut each);
             }
         }
     }
 
-    fn each_device(&self, load: &Load<'_>, each: &mut impl FnMut(&Configuration)) {
+    fn each_device(
+        &self,
+        load: &Load<'_>,
+        speeds: &[Option<Prepared<'_>>],
+        each: &mut impl FnMut(&Configuration),
+    ) {
         let mut footprints = Footprints::of(load);
         let asked = self.traffic.concurrency.unwrap_or(self.load.sequences);
         // One sequence on each replica at least.
@@ -87,7 +106,7 @@ impl<'a> Space<'a> {
         let (split, each_one, replicas) = replica(&self.load.model.shape, load.split, most);
         let workload = self.traffic.workload(each_one);
         let at = (split, split.devices());
-        for ((number, device), speed) in self.devices.iter().enumerate().zip(&self.speeds) {
+        for ((number, device), speed) in self.devices.iter().enumerate().zip(speeds) {
             each(&Configuration {
                 device: number,
                 split: load.split,

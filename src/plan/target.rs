@@ -17,8 +17,6 @@ use crate::units::{Bytes, float};
 
 /// Numbers of devices of one server that are tried.
 const COUNTS: [u64; 4] = [1, 2, 4, 8];
-/// Devices of a server where the catalog does not say.
-const USUAL_NODE: u64 = 8;
 
 /// What is looked for.
 #[derive(Debug, Clone)]
@@ -95,7 +93,10 @@ pub fn search(
     request: &Request,
     (wish, target): (&Wish, &Target),
 ) -> Result<Offers> {
-    let bare = &catalog.defaults()?.bare_memory;
+    let (bare, server) = {
+        let defaults = catalog.defaults()?;
+        (&defaults.bare_memory, &defaults.server)
+    };
     let devices: Vec<Device> = catalog
         .gpus()?
         .iter()
@@ -133,7 +134,8 @@ pub fn search(
             for number in COUNTS {
                 space.each(number, |configuration| {
                     let device = &devices[configuration.device];
-                    if number > node(device) || !runs[configuration.device] {
+                    let there = number <= device.usual_per_node(server);
+                    if !there || !runs[configuration.device] {
                         return;
                     }
                     let found = Found {
@@ -179,11 +181,6 @@ fn serves(engine: &Engine, wish: &Wish) -> bool {
     engine.speed.as_ref().is_some_and(|speed| {
         speed.queue.is_some() || wish.traffic.concurrency.is_none_or(|clients| clients < 2)
     })
-}
-
-/// The most devices of one server.
-fn node(device: &Device) -> u64 {
-    device.per_node().unwrap_or(USUAL_NODE)
 }
 
 /// Keeps a configuration that serves and is better, or notes how near it came.

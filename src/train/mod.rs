@@ -21,6 +21,7 @@ pub use plan::{Plan, Stage, bubble, plan};
 pub use search::{Bounds, Fixed, search};
 
 use crate::calc::hardware::Hardware;
+use crate::catalog::defaults::ServerDefaults;
 use crate::catalog::find::find;
 use crate::catalog::{Basis, Catalog, Model};
 use crate::error::{Error, Result};
@@ -126,7 +127,7 @@ pub fn job<'a>(
         },
         sequence_tokens: asked.sequence_tokens,
         global_batch,
-        devices_per_node: devices_per_node(hardware),
+        devices_per_node: devices_per_node(hardware, &catalog.defaults()?.server),
     };
     check_targets(&job)?;
     Ok(job)
@@ -151,9 +152,10 @@ fn check_targets(job: &Job<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Devices of a server, as its entry says; eight, or all of them, where it does not.
-fn devices_per_node(hardware: &Hardware) -> u64 {
-    hardware.per_node().unwrap_or(8)
+/// Devices of a server: many nodes are the rule here, so a box of any size is not taken for granted.
+fn devices_per_node(hardware: &Hardware, defaults: &ServerDefaults) -> u64 {
+    let first = hardware.devices.first();
+    first.map_or(1, |device| device.usual_per_node(defaults))
 }
 
 /// How to train a model on the hardware.

@@ -1,5 +1,6 @@
 //! Which splits an engine starts with, and why it refuses the others.
 
+mod replica;
 mod widths;
 
 use super::hardware::Hardware;
@@ -7,6 +8,8 @@ use super::load::{Load, Split};
 use crate::catalog::shape::{Attention, FeedForward, Shape};
 use crate::catalog::{Allocator, Engine};
 use widths::widths;
+
+pub use replica::replica;
 
 /// Why an engine does not start with a split.
 #[derive(Debug, Clone, PartialEq, Eq)]

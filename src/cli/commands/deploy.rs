@@ -4,9 +4,9 @@ use anyhow::{Context, Result, bail};
 
 use super::super::{Exit, args, output};
 use super::Session;
-use super::memory::{asked, resolve};
+use super::memory::{asked, own_path, resolve};
 use crate::calc::estimate::{Estimate, estimate};
-use crate::catalog::{Catalog, Origin};
+use crate::catalog::Catalog;
 use crate::deploy::cluster::{Place, Rollout};
 use crate::deploy::{Deployment, File, Question, Target, deploy as write, one_line};
 use crate::plan::{Goal, Rejected, Wish, choose};
@@ -36,7 +36,7 @@ pub(in super::super) fn deploy(session: &Session<'_>, args: &args::Deploy) -> Re
         estimate: &found,
         target,
         asked: &asked,
-        path: (request.model.origin == Origin::File).then_some(args.load.model.as_str()),
+        path: own_path(&request, &args.load),
         version: args.engine_version.as_ref(),
         host: &args.host,
         port: args.port,

@@ -37,7 +37,7 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
     notes.extend(found.memory.notes.iter().cloned());
     let verification = args
         .explain
-        .then(|| verification(&request, &args.load.model))
+        .then(|| verification(&request, &args.load))
         .flatten();
     if let Some(Err(error)) = &verification {
         notes.push(format!("no command to check it: {error}"));
@@ -64,12 +64,20 @@ pub(in super::super) fn memory(session: &Session<'_>, args: &args::Memory) -> Re
 }
 
 /// How to check the answer on the engine; none without one.
-fn verification(request: &Request, name: &str) -> Option<crate::error::Result<Verification>> {
+fn verification(
+    request: &Request,
+    args: &args::Load,
+) -> Option<crate::error::Result<Verification>> {
     let launch = Launch::of(request)?;
     Some(verify(&Launch {
-        path: (request.model.origin == Origin::File).then_some(name),
+        path: own_path(request, args),
         ..launch
     }))
+}
+
+/// The user's own file or folder, where the model of `request` is one.
+pub(super) fn own_path<'a>(request: &Request, args: &'a args::Load) -> Option<&'a str> {
+    (request.model.origin == Origin::File).then_some(args.model.as_str())
 }
 
 /// Whether a model fits and meets demands.

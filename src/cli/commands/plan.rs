@@ -4,14 +4,14 @@ use anyhow::Result;
 
 use super::super::args;
 use super::super::{Exit, output};
-use super::memory::request;
+use super::memory::{own_path, request};
 use super::{Session, train};
 use crate::deploy::{Launch, command};
 use crate::plan::target::{Target, search};
 use crate::plan::{Plan, Wish};
 use crate::render::{Reply, document, view};
-use crate::request::{Request, SpeedDemands, Traffic};
-use crate::units::{Tokens, index};
+use crate::request::{Request, SpeedDemands, Traffic, check_load};
+use crate::units::index;
 
 /// How to lay a model over devices.
 pub(in super::super) fn plan(session: &Session<'_>, args: &args::Plan) -> Result<Exit> {
@@ -37,7 +37,11 @@ fn serve(session: &Session<'_>, args: &args::Plan) -> Result<Exit> {
         return Ok(Exit::Usage);
     }
     let answer = crate::plan::plan(session.catalog, &request, &wish)?;
-    let commands: Vec<String> = answer.plans.iter().map(launched).collect();
+    let commands: Vec<String> = answer
+        .plans
+        .iter()
+        .map(|plan| launched(plan, args))
+        .collect();
     let reply = Reply {
         document: document::plan(&answer, (&request, &wish), &commands)?,
         report: view::plan(&answer, (&request, &wish, index(args.limit)), &commands),
@@ -52,10 +56,13 @@ fn serve(session: &Session<'_>, args: &args::Plan) -> Result<Exit> {
 
 /// For serving, on the cheapest hardware of the catalog that is fast enough.
 fn find(session: &Session<'_>, args: &args::Plan, demands: SpeedDemands) -> Result<Exit> {
-    let (request, wish) = question(session, args)?;
+    let (mut request, wish) = question(session, args)?;
     if request.hardware.is_some() {
         anyhow::bail!("a target finds the hardware itself: leave out --gpu and --vram");
     }
+    // Nobody waits for a place: what is offered answers all clients at once.
+    request.sequences = request.sequences.max(wish.traffic.concurrency.unwrap_or(1));
+    check_load(request.context, request.sequences)?;
     let target = Target {
         demands,
         fixed_engine: args.load.engine.engine.is_some(),
@@ -64,7 +71,7 @@ fn find(session: &Session<'_>, args: &args::Plan, demands: SpeedDemands) -> Resu
     let commands: Vec<String> = answer
         .offers
         .iter()
-        .map(|offer| launched(&offer.plan))
+        .map(|offer| launched(&offer.plan, args))
         .collect();
     let reply = Reply {
         document: document::plan_target(&answer, (&request, &wish, &target), &commands)?,
@@ -97,7 +104,7 @@ fn question(session: &Session<'_>, args: &args::Plan) -> Result<(Request, Wish)>
     let clients = args.target.and_then(|target| target.concurrency);
     asked.concurrency = asked.concurrency.or(clients);
     let traffic = asked.resolve(None, defaults, args.load.sequence.context);
-    let context = traffic.length().max(Tokens(defaults.context_tokens));
+    let context = traffic.context(defaults.context_tokens);
     let request = request(session.catalog, &args.load, Some(context))?;
     traffic.check(request.context)?;
     let wish = wish(args, traffic);
@@ -120,13 +127,15 @@ fn wish(args: &args::Plan, traffic: Traffic) -> Wish {
     }
 }
 
-/// The command that starts a plan.
-fn launched(plan: &Plan) -> String {
+/// The command that starts a plan of the model that `args` name.
+fn launched(plan: &Plan, args: &args::Plan) -> String {
+    let path = own_path(&plan.request, &args.load);
     let Some(launch) = Launch::of(&plan.request) else {
         return String::new();
     };
     let line = command(&Launch {
         sequences: plan.sequences(),
+        path,
         ..launch
     });
     line.unwrap_or_else(|error| format!("# {error}"))
