@@ -138,6 +138,12 @@ impl Engine {
         (!own.is_empty()).then_some(own)
     }
 
+    /// Whether it can store the cache so.
+    #[must_use]
+    pub fn keeps(&self, kv: KvFormat) -> bool {
+        kv == KvFormat::F16 || self.caches.contains(&kv)
+    }
+
     /// What a user must know of it on a device: of the entries that cover it, the first.
     #[must_use]
     pub fn note_on(&self, device: &Traits<'_>) -> Option<&str> {

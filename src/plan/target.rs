@@ -109,7 +109,7 @@ pub fn search(
         _ => catalog
             .engines()?
             .iter()
-            .filter(|engine| serves(engine, wish))
+            .filter(|engine| serves(engine, wish) && engine.keeps(request.kv))
             .collect(),
     };
     let mut best: BTreeMap<usize, Found<'_>> = BTreeMap::new();

@@ -109,11 +109,12 @@ pub fn check_model(
     let Some(reason) = hardware.model_refusal(engine, model) else {
         return Ok(());
     };
+    let native = find(catalog.formats()?, &model.native)?;
     let runs = |other: &Engine| {
+        let own = own_format(catalog, other, native);
         hardware.model_refusal(other, model).is_none()
             && !other.lacks.contains(&model.shape.architecture)
-            && own_format(catalog, other, format)
-                .is_ok_and(|own| loads(other, own) && hardware.format_refusal(other, own).is_none())
+            && own.is_ok_and(|own| loads(other, own) && hardware.runs(other, own))
     };
     Err(Error::CannotRun {
         format: format.id.clone(),

@@ -48,14 +48,13 @@ pub fn resolve_format(
     if !loads(engine, chosen) {
         return Err(not_loaded(catalog, engine, chosen)?);
     }
-    let chosen = on_hardware(catalog, (chosen, name), (engine, hardware), notes)?;
-    if name.is_some() && chosen.plain_name() != asked.plain_name() {
+    if chosen.plain_name() != asked.plain_name() {
         notes.push(format!(
             "{} stands for {} in {}",
             chosen.name, asked.name, engine.name
         ));
     }
-    Ok(chosen.clone())
+    on_hardware(catalog, (chosen, name), (engine, hardware), notes).cloned()
 }
 
 /// The format that `name` means for an engine on hardware, whatever the model.
@@ -142,8 +141,7 @@ fn not_loaded(catalog: &Catalog, engine: &Engine, format: &Format) -> Result<Err
 /// An unknown name, or a format that the engine keeps no cache in.
 pub fn check_cache(engine: Option<&Engine>, name: Option<&str>) -> Result<KvFormat> {
     let kv = name.map_or(Ok(KvFormat::F16), KvFormat::parse)?;
-    let Some(engine) = engine.filter(|engine| kv != KvFormat::F16 && !engine.caches.contains(&kv))
-    else {
+    let Some(engine) = engine.filter(|engine| !engine.keeps(kv)) else {
         return Ok(kv);
     };
     Err(no_such_cache(engine, kv))

@@ -36,7 +36,7 @@ pub fn quantize(model: &Model, rows: &[Quantized]) -> Report {
     let mut report = Report::default();
     report.heading(format!("{} in every format", model.id));
     report.table(table);
-    report.text("loss: share of the 16-bit score, as its source measured it; needs: NVIDIA compute capability; --json names the sources and what computes natively");
+    report.text("loss: share of the 16-bit score, as its source measured it; needs: NVIDIA compute capability; --json names the sources, the devices of each engine, and what computes natively");
     report.list(claims(rows));
     let commands: Vec<String> = rows
         .iter()
