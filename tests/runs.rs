@@ -89,9 +89,9 @@ fn recommend_and_the_other_commands_agree() {
                     };
                     assert_eq!(one, told, "{id} in {format} on {engine}, {device}");
                     if one.is_some() {
-                        refused += 1
+                        refused += 1;
                     } else {
-                        runs += 1
+                        runs += 1;
                     }
                 }
             }

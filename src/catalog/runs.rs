@@ -138,10 +138,10 @@ pub fn listed<'a>(sites: impl IntoIterator<Item = &'a Site>) -> String {
             words.push(word);
         }
     }
-    match words.is_empty() {
-        true => "nothing".to_owned(),
-        false => words.join("; "),
+    if words.is_empty() {
+        return "nothing".to_owned();
     }
+    words.join("; ")
 }
 
 #[cfg(test)]

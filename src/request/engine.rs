@@ -88,7 +88,7 @@ pub fn check_engine(
         Some(reason) => Err(Error::CannotRun {
             format: String::new(),
             engine: engine.id.clone(),
-            reason: hinted(reason, others(catalog, hardware, |_| true)?),
+            reason: hinted(reason, &others(catalog, hardware, |_| true)?),
         }),
         None => Ok(hardware.engine_note(engine)),
     }
@@ -119,7 +119,7 @@ pub fn check_model(
     Err(Error::CannotRun {
         format: format.id.clone(),
         engine: engine.id.clone(),
-        reason: hinted(reason, others(catalog, hardware, runs)?),
+        reason: hinted(reason, &others(catalog, hardware, runs)?),
     })
 }
 
@@ -137,9 +137,9 @@ pub(super) fn others<'a>(
 }
 
 /// A reason, and the engines that do it.
-pub(super) fn hinted(reason: String, engines: Vec<&str>) -> String {
-    match engines.is_empty() {
-        true => reason,
-        false => format!("{reason}; --engine {} runs there", engines.join(" or ")),
+pub(super) fn hinted(reason: String, engines: &[&str]) -> String {
+    if engines.is_empty() {
+        return reason;
     }
+    format!("{reason}; --engine {} runs there", engines.join(" or "))
 }

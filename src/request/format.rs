@@ -104,9 +104,10 @@ fn on_hardware<'a>(
         return Ok(other);
     }
     let usable: Vec<&str> = formats.iter().filter(runs).map(Entry::id).collect();
-    let reason = match usable.is_empty() {
-        true => reason,
-        false => format!("{reason}; there it runs {}", usable.join(", ")),
+    let reason = if usable.is_empty() {
+        reason
+    } else {
+        format!("{reason}; there it runs {}", usable.join(", "))
     };
     let does = |other: &Engine| {
         own_format(catalog, other, chosen)
@@ -115,7 +116,7 @@ fn on_hardware<'a>(
     Err(Error::CannotRun {
         format: chosen.id.clone(),
         engine: engine.id.clone(),
-        reason: hinted(reason, others(catalog, hardware, does)?),
+        reason: hinted(reason, &others(catalog, hardware, does)?),
     })
 }
 
