@@ -67,6 +67,15 @@ pub enum Missed {
     },
     /// A time, in seconds.
     Time(TooSlow),
+    /// A window that is shorter than the context asked for, in tokens.
+    Window {
+        /// The window.
+        limit: u64,
+        /// What was asked for.
+        actual: u64,
+    },
+    /// What the engine is not known to do, and why.
+    NotRun(String),
     /// Anything else, in the demand's own unit.
     Number {
         /// What was asked for.
@@ -102,6 +111,10 @@ impl fmt::Display for Failure {
                 limit,
                 actual: None,
             } => write!(out, "{demand}: not known, {limit} is asked for"),
+            Missed::Window { limit, actual } => {
+                write!(out, "{demand}: {actual} asked for, the window is {limit}")
+            }
+            Missed::NotRun(reason) => write!(out, "{demand}: {reason}"),
         }
     }
 }
@@ -155,9 +168,9 @@ pub fn check(
     if request.context.0 > request.model.shape.window_tokens {
         failures.push(Failure {
             demand: "context within the model's window, in tokens",
-            missed: Missed::Number {
-                limit: crate::units::float(request.model.shape.window_tokens),
-                actual: Some(request.context.as_f64()),
+            missed: Missed::Window {
+                limit: request.model.shape.window_tokens,
+                actual: request.context.0,
             },
         });
     }
@@ -186,6 +199,23 @@ fn shortage(load: &Load<'_>, found: &Estimate, demand: &'static str) -> Result<O
             hint,
         },
     }))
+}
+
+impl Check {
+    /// The outcome where nothing can be calculated: what is asked for does not run there.
+    #[must_use]
+    pub fn not_run(model: &str, (format, engine): (&str, &str), reason: &str) -> Self {
+        Self {
+            model: model.to_owned(),
+            format: format.to_owned(),
+            engine: Some(engine.to_owned()),
+            failures: vec![Failure {
+                demand: "runs on the hardware",
+                missed: Missed::NotRun(reason.to_owned()),
+            }],
+            notes: Vec::new(),
+        }
+    }
 }
 
 fn check_tier(

@@ -52,6 +52,22 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// An engine, a format or a model that is not known to run on the hardware.
+    #[error("{reason}")]
+    CannotRun {
+        /// The format's id, where one was chosen.
+        format: String,
+        /// The engine's id.
+        engine: String,
+        /// Why not, and where it does.
+        reason: String,
+    },
+    /// Devices that make no server.
+    #[error("{0}")]
+    Mixed(String),
+    /// Numbers or options that exclude each other, or lie outside what can be asked.
+    #[error("{0}")]
+    Usage(String),
     /// A question that makes no sense as asked.
     #[error("{0}")]
     Unanswerable(String),

@@ -3,7 +3,8 @@
 use crate::calc::estimate::weights;
 use crate::calc::tensors::parameters;
 use crate::catalog::format::Storage;
-use crate::catalog::{Catalog, Format, Model};
+use crate::catalog::runs::{Site, listed};
+use crate::catalog::{Catalog, Engine, Format, Model};
 use crate::error::Result;
 use crate::units::{Bytes, float};
 
@@ -20,6 +21,8 @@ pub struct Quantized {
     pub times_smaller: f64,
     /// The command that makes it, for this model.
     pub make: Option<String>,
+    /// Its engines, each with the devices that it is known to run it on.
+    pub runs: Vec<(String, String)>,
 }
 
 /// Every format that holds `model`, largest first.
@@ -64,6 +67,7 @@ pub fn quantize_from(
             bits_per_weight: bytes.as_f64() * 8.0 / float(main.0),
             times_smaller: main.bytes_at(32).as_f64() / bytes.as_f64(),
             make: made(format, model, source),
+            runs: runs(catalog, (model, format))?,
         });
     }
     rows.sort_by(|one, two| {
@@ -72,6 +76,22 @@ pub fn quantize_from(
             .then(one.format.id.cmp(&two.format.id))
     });
     Ok(rows)
+}
+
+/// The engines that load the format, each with the devices that it runs the model on in it.
+fn runs(catalog: &Catalog, (model, format): (&Model, &Format)) -> Result<Vec<(String, String)>> {
+    let loads = |engine: &&Engine| format.engines.contains(&engine.id);
+    let on = |engine: &Engine| {
+        let own: Vec<&Site> = engine.sites().collect();
+        let sites = [
+            Some(own),
+            format.sites(&engine.id),
+            engine.sites_of(model.shape.architecture),
+        ];
+        let words: Vec<String> = sites.into_iter().flatten().map(listed).collect();
+        (engine.id.clone(), words.join("; of these: "))
+    };
+    Ok(catalog.engines()?.iter().filter(loads).map(on).collect())
 }
 
 /// Whether a name means itself in a shell, and between the quotes of a line of Python.

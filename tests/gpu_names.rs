@@ -70,7 +70,7 @@ fn a_name_means_the_same_among_the_devices_like_it() {
         let like = catalog.gpus_like(name).expect("gpus");
         read += like.len();
         let word = |gpus: &[dsk::catalog::Gpu]| match dsk::catalog::gpu_name::find_gpu(gpus, name) {
-            Ok(named) => format!("{} {:?}", named.gpu.id, named.size_gb),
+            Ok(found) => format!("{} {:?}", found.gpu.id, found.size_gb),
             Err(Error::Unknown { .. }) => "unknown".to_owned(),
             Err(error) => error.to_string(),
         };

@@ -211,7 +211,12 @@ fn formats_of(
     (engine, asked): (&Engine, FormatsAsked),
 ) -> Result<Vec<Format>> {
     let mut notes = Vec::new();
-    let base = resolve_format(catalog, &request.model, None, Some(engine), &mut notes)?;
+    let base = resolve_format(
+        catalog,
+        (&request.model, None),
+        (Some(engine), request.hardware.as_ref()),
+        &mut notes,
+    )?;
     let mut formats = vec![base.clone()];
     if request.model.origin == Origin::File {
         return Ok(formats);
@@ -231,6 +236,10 @@ fn formats_of(
             && (general || asked == FormatsAsked::Every)
             && format.bits < base.bits
             && !formats.iter().any(|one| one.id == format.id)
+            && request
+                .hardware
+                .as_ref()
+                .is_none_or(|hardware| hardware.runs(engine, &format))
         {
             formats.push(format);
         }

@@ -2,7 +2,8 @@
 
 use crate::catalog::defaults::{BareMemory, ServerDefaults};
 use crate::catalog::gpu::{GpuKind, Usable, Vendor};
-use crate::catalog::{Basis, Engine, Format, Gpu};
+use crate::catalog::runs::Traits;
+use crate::catalog::{Basis, Gpu};
 use crate::units::Bytes;
 
 /// What a model runs on.
@@ -132,20 +133,6 @@ impl Hardware {
         self.per_node().map_or(1, |each| devices.div_ceil(each))
     }
 
-    /// Why nothing is calculated of `engine` on one of the devices; none where it is on all.
-    #[must_use]
-    pub fn refusal(&self, engine: &Engine) -> Option<String> {
-        self.devices
-            .iter()
-            .find_map(|device| device.refusal(engine))
-    }
-
-    /// Whether every device runs `format`.
-    #[must_use]
-    pub fn runs(&self, format: &Format) -> bool {
-        self.devices.iter().all(|device| device.runs(format))
-    }
-
     /// Whether it is the processor and its memory.
     #[must_use]
     pub fn is_cpu(&self) -> bool {
@@ -242,21 +229,37 @@ impl Device {
         self.per_node().unwrap_or_else(|| defaults.of(self.kind))
     }
 
-    /// Whether it has the compute capability that `format` needs; an unknown one passes.
+    /// What is known of it, as far as it matters for what runs on it.
     #[must_use]
-    pub fn runs(&self, format: &Format) -> bool {
-        let own = self.gpu.as_ref().and_then(|gpu| gpu.compute_capability);
-        match (format.compute.needs_compute_capability, own) {
-            (Some(needed), Some(own)) => own >= needed,
-            (None, _) | (_, None) => true,
+    pub fn traits(&self) -> Traits<'_> {
+        let entry = self.gpu.as_ref();
+        Traits {
+            vendor: self.vendor(),
+            kind: self.kind,
+            architecture: entry.map(|gpu| gpu.architecture.as_str()),
+            capability: entry.and_then(|gpu| gpu.compute_capability),
         }
     }
 
-    /// Why nothing is calculated of `engine` on it; none where it is.
+    /// Why `other` cannot be in one server with it and share a model; none where it can.
     #[must_use]
-    pub fn refusal(&self, engine: &Engine) -> Option<String> {
-        let reason = engine.refusal(self.kind, self.vendor())?;
-        Some(format!("{}: {} {reason}", self.name, engine.name))
+    pub fn beside(&self, other: &Self) -> Option<String> {
+        if self.kind == GpuKind::Cpu || other.kind == GpuKind::Cpu || self.id() == other.id() {
+            return None;
+        }
+        let reason = match (self.kind, other.kind) {
+            (GpuKind::Unified, _) | (_, GpuKind::Unified) => {
+                "a processor with its own GPU is a machine by itself"
+            }
+            _ if self.vendor() != other.vendor() => {
+                "a server that runs one model is built for the devices of one vendor"
+            }
+            _ => return None,
+        };
+        Some(format!(
+            "{} and {} are not calculated together: {reason}",
+            self.name, other.name
+        ))
     }
 
     /// Who makes it; a bare amount of memory is taken for NVIDIA's, and so is a processor of no known maker, named or

@@ -17,6 +17,7 @@ pub mod mix;
 pub mod parallel;
 pub mod plain;
 pub mod rule;
+mod runs;
 pub mod sglang;
 pub mod sharding;
 pub mod speed;

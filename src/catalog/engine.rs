@@ -11,6 +11,9 @@ use super::engine_memory::EngineMemory;
 use super::engine_speed::EngineSpeed;
 use super::entry::{Entry, named};
 use super::gpu::{GpuKind, Vendor};
+use super::kv::KvFormat;
+use super::runs::{EngineRuns, Site, Traits};
+use super::shape::Architecture;
 
 /// What runs a model.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,20 +30,24 @@ pub struct Engine {
     pub allocator: Allocator,
     /// The version that the figures were checked against.
     pub version: String,
-    /// Vendors whose devices it runs on.
-    pub vendors: Vec<Vendor>,
     /// Kinds of device that it is the usual choice for.
     #[serde(default)]
     pub suits: Vec<GpuKind>,
     /// Devices that it runs on in a way that is not calculated.
     #[serde(default, rename = "uncalculated")]
     pub uncalculated: Vec<Uncalculated>,
+    /// Where it runs, and where models of some classes do on it.
+    #[serde(default)]
+    pub runs: Vec<EngineRuns>,
+    /// How it can store the cache.
+    #[serde(default)]
+    pub caches: Vec<KvFormat>,
     /// Which format stands for a general one: `int8` is `q8_0` here.
     #[serde(default)]
     pub formats: BTreeMap<String, String>,
     /// Model classes that it does not run yet.
     #[serde(default)]
-    pub lacks: Vec<super::shape::Architecture>,
+    pub lacks: Vec<Architecture>,
     /// What a process of it takes on a device before anything is loaded, where that is no part of its budget.
     #[serde(default)]
     pub runtime: Option<Runtime>,
@@ -100,18 +107,50 @@ pub struct Uncalculated {
 }
 
 impl Engine {
-    /// Why nothing is calculated of it on devices of that kind and vendor, to follow its name; none where it is.
+    /// What it does on a device in a way that is not calculated, to follow its name; none where it does nothing so.
     #[must_use]
-    pub fn refusal(&self, kind: GpuKind, vendor: Vendor) -> Option<&str> {
+    pub fn uncalculated_on(&self, device: &Traits<'_>) -> Option<&str> {
         let matches = |other: &&Uncalculated| {
-            other.kind.is_none_or(|own| own == kind) && other.vendor.is_none_or(|own| own == vendor)
+            other.kind.is_none_or(|own| own == device.kind)
+                && other.vendor.is_none_or(|own| own == device.vendor)
         };
-        if let Some(found) = self.uncalculated.iter().find(matches) {
-            return Some(&found.reason);
-        }
-        // Which processors it runs on is no matter of who makes them.
-        let runs = kind == GpuKind::Cpu || self.vendors.contains(&vendor);
-        (!runs).then_some("is not known to run there")
+        let found = self.uncalculated.iter().find(matches)?;
+        Some(&found.reason)
+    }
+
+    /// Where it runs at all.
+    pub fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.runs
+            .iter()
+            .filter(|runs| runs.models.is_empty())
+            .flat_map(|runs| &runs.on)
+    }
+
+    /// Where it runs models of a class; none where that needs no more than the engine.
+    #[must_use]
+    pub fn sites_of(&self, class: Architecture) -> Option<Vec<&Site>> {
+        let own: Vec<&Site> = self
+            .runs
+            .iter()
+            .filter(|runs| runs.models.contains(&class))
+            .flat_map(|runs| &runs.on)
+            .collect();
+        (!own.is_empty()).then_some(own)
+    }
+
+    /// Whether it can store the cache so.
+    #[must_use]
+    pub fn keeps(&self, kv: KvFormat) -> bool {
+        kv == KvFormat::F16 || self.caches.contains(&kv)
+    }
+
+    /// What a user must know of it on a device: of the entries that cover it, the first.
+    #[must_use]
+    pub fn note_on(&self, device: &Traits<'_>) -> Option<&str> {
+        let covers = |runs: &&EngineRuns| {
+            runs.models.is_empty() && runs.on.iter().any(|site| site.covers(device))
+        };
+        self.runs.iter().find(covers)?.note.as_deref()
     }
 }
 

@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::basis::Basis;
 use super::entry::{Entry, named};
-use super::gpu::ComputeCapability;
+use super::gpu::{ComputeCapability, Vendor};
+use super::runs::{FormatRuns, Site};
 
 /// How weights are stored.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Format {
     pub storage: Storage,
     /// Engines that load it.
     pub engines: Vec<String>,
+    /// Where they run it; a GGUF type runs wherever its engine does.
+    #[serde(default)]
+    pub runs: Vec<FormatRuns>,
     /// What computes on it.
     #[serde(default)]
     pub compute: Compute,
@@ -104,9 +108,6 @@ pub struct Compute {
     /// Architectures that compute it without converting first.
     #[serde(default)]
     pub native_on: Vec<String>,
-    /// Lowest NVIDIA compute capability that an engine runs it on at all.
-    #[serde(default)]
-    pub needs_compute_capability: Option<ComputeCapability>,
 }
 
 /// The arithmetic of a matrix product.
@@ -162,6 +163,35 @@ impl Format {
     #[must_use]
     pub fn plain_name(&self) -> &str {
         self.name.strip_suffix(" (GGUF)").unwrap_or(&self.name)
+    }
+
+    /// The devices that an engine runs it on, among those that it runs on at all; none where all of them do.
+    #[must_use]
+    pub fn sites(&self, engine: &str) -> Option<Vec<&Site>> {
+        match self.storage {
+            // ggml's backends leave to the processor what they have no kernel for.
+            Storage::Gguf { .. } => None,
+            Storage::Plain {} | Storage::Scaled(_) | Storage::Native {} => {
+                let own = |runs: &&FormatRuns| runs.engines.iter().any(|id| id == engine);
+                Some(
+                    self.runs
+                        .iter()
+                        .filter(own)
+                        .flat_map(|runs| &runs.on)
+                        .collect(),
+                )
+            }
+        }
+    }
+
+    /// The lowest compute capability of NVIDIA's devices that one of its engines runs it on.
+    #[must_use]
+    pub fn least_capability(&self) -> Option<ComputeCapability> {
+        let sites = self.runs.iter().flat_map(|runs| &runs.on);
+        sites
+            .filter(|site| site.vendor == Some(Vendor::Nvidia))
+            .filter_map(|site| site.from)
+            .min()
     }
 
     /// Share of accuracy that is lost: nothing from 16 bits on, else what was measured.

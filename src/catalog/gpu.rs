@@ -114,6 +114,20 @@ pub enum Vendor {
     Huawei,
 }
 
+impl Vendor {
+    /// Its name as it writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nvidia => "NVIDIA",
+            Self::Amd => "AMD",
+            Self::Intel => "Intel",
+            Self::Apple => "Apple",
+            Self::Huawei => "Huawei",
+        }
+    }
+}
+
 /// What a device is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]

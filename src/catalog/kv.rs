@@ -1,10 +1,13 @@
 //! Formats of the key-value cache.
 
+use serde::Deserialize;
+
 use crate::error::{Error, Result};
 use crate::units::{Bytes, Parameters};
 
 /// How an engine stores one cached number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub enum KvFormat {
     /// 32-bit floating point.
     F32,
@@ -70,6 +73,14 @@ const NAMES: [(KvFormat, &[&str]); 12] = [
     (KvFormat::Q4_0, &["q4_0", "q4"]),
     (KvFormat::Iq4Nl, &["iq4_nl"]),
 ];
+
+impl TryFrom<String> for KvFormat {
+    type Error = String;
+
+    fn try_from(name: String) -> std::result::Result<Self, String> {
+        Self::parse(&name).map_err(|error| error.to_string())
+    }
+}
 
 impl KvFormat {
     /// The format that `name` means, in any case.

@@ -18,6 +18,7 @@ pub mod gpu_name;
 pub mod kv;
 pub mod model;
 pub mod release;
+pub mod runs;
 pub mod scenario;
 pub mod shape;
 pub mod storage;

@@ -216,7 +216,7 @@ fn speed_is_known(catalog: &Catalog, asked: &HardwareAsked) -> bool {
     let Ok(Some(hardware)) = machine::hardware(catalog, asked) else {
         return false;
     };
-    let Ok(engine) = engine_for(catalog, &hardware) else {
+    let Ok(engine) = engine_for(catalog, &hardware, None) else {
         return false;
     };
     let measured = |device: &Device| {

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::error::Error;
 use args::Cli;
 
 /// How a run ended; the numbers are documented and kept.
@@ -29,6 +30,25 @@ pub enum Exit {
     NothingFits,
     /// Stopped by Ctrl-C; what was known by then was answered.
     Interrupted,
+}
+
+impl Exit {
+    /// How a run ends that stopped on `error`.
+    fn of(error: &anyhow::Error) -> Self {
+        match error.downcast_ref::<Error>() {
+            Some(Error::Usage(_)) => Self::Usage,
+            Some(Error::CannotRun { .. } | Error::Mixed(_)) => Self::NothingFits,
+            Some(
+                Error::Unknown { .. }
+                | Error::Ambiguous { .. }
+                | Error::Catalog { .. }
+                | Error::Unreadable { .. }
+                | Error::Malformed { .. }
+                | Error::Unanswerable(_),
+            )
+            | None => Self::CannotAnswer,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -54,7 +74,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             output::complain("error", &format!("{error:#}"));
-            Exit::CannotAnswer.into()
+            Exit::of(&error).into()
         }
     }
 }

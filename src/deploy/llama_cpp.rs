@@ -8,6 +8,7 @@ use crate::calc::availability::is_published;
 use crate::catalog::format::Storage;
 use crate::catalog::{Format, KvFormat, Setting};
 use crate::error::Result;
+use crate::request::no_such_cache;
 use crate::units::count;
 
 /// The text that an importance matrix is measured on.
@@ -114,10 +115,7 @@ fn cache(launch: &Launch<'_>, arguments: &mut Arguments<'_>) -> Result<()> {
             arguments.set(Setting::ValueFormat, name);
         }
         KvFormat::Fp8 | KvFormat::Fp8IndexFp4 | KvFormat::Fp8DsMla | KvFormat::Nvfp4DsMla => {
-            return Err(super::vllm::no_such_cache(
-                launch,
-                "f32, f16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl",
-            ));
+            return Err(no_such_cache(launch.engine, launch.kv));
         }
     }
     if let Some(tokens) = launch.options.micro_batch {

@@ -9,6 +9,7 @@ use super::verify::{bracketed, served};
 use super::words::{Command, quoted};
 use crate::catalog::KvFormat;
 use crate::error::{Error, Result};
+use crate::request::no_such_cache;
 
 /// Starts the server, makes the model and talks to it, as one line of a POSIX shell.
 ///
@@ -134,7 +135,7 @@ pub(super) fn server(launch: &Launch<'_>) -> Result<Command> {
         | KvFormat::Q5_0
         | KvFormat::Q4_1
         | KvFormat::Iq4Nl => {
-            return Err(super::vllm::no_such_cache(launch, "f16, q8_0, q4_0"));
+            return Err(no_such_cache(launch.engine, launch.kv));
         }
     }
     if launch.split.devices() > 1 {

@@ -2,11 +2,11 @@
 
 use super::launch::{Launch, Service, loading};
 use super::question::{Deployment, Question};
-use super::vllm::no_such_cache;
 use super::words::{Arguments, Command};
 use crate::calc::sglang::attention_replicas;
 use crate::catalog::{KvFormat, Setting};
 use crate::error::Result;
+use crate::request::no_such_cache;
 
 /// The port on which the first node of a multi-node server waits for the others.
 const LEADER_PORT: u16 = 20_000;
@@ -41,7 +41,7 @@ pub(super) fn serve(launch: &Launch<'_>) -> Result<Command> {
         | KvFormat::Q5_0
         | KvFormat::Q4_1
         | KvFormat::Q4_0
-        | KvFormat::Iq4Nl => return Err(no_such_cache(launch, "f16, fp8")),
+        | KvFormat::Iq4Nl => return Err(no_such_cache(launch.engine, launch.kv)),
     }
     if let Some(share) = launch.options.utilization {
         arguments.set(Setting::Utilization, share);

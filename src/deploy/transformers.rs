@@ -9,6 +9,7 @@ use super::words::Command;
 use crate::calc::tensors::parameters;
 use crate::catalog::KvFormat;
 use crate::error::{Error, Result};
+use crate::request::no_such_cache;
 use crate::units::count;
 
 /// The command that talks to the model.
@@ -81,7 +82,7 @@ pub(super) fn deploy(question: &Question<'_>) -> Result<Deployment> {
 
 fn loading(launch: &Launch<'_>) -> Result<Loading> {
     if launch.kv != KvFormat::F16 {
-        return Err(super::vllm::no_such_cache(launch, "f16"));
+        return Err(no_such_cache(launch.engine, launch.kv));
     }
     super::make::check_plain(launch)?;
     let id = launch.format.id.as_str();

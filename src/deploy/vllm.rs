@@ -5,7 +5,8 @@ use super::question::{Deployment, Question};
 use super::words::{Arguments, Command};
 use crate::calc::vllm::{batched_tokens, utilization};
 use crate::catalog::{KvFormat, Setting};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::request::no_such_cache;
 
 /// The port on which the first node of a multi-node server waits for the others.
 const LEADER_PORT: u16 = 29_501;
@@ -64,20 +65,11 @@ fn formats(launch: &Launch<'_>, arguments: &mut Arguments<'_>) -> Result<()> {
         | KvFormat::Q4_1
         | KvFormat::Q4_0
         | KvFormat::Iq4Nl => {
-            return Err(no_such_cache(launch, "f16, fp8, fp8_ds_mla, nvfp4_ds_mla"));
+            return Err(no_such_cache(launch.engine, launch.kv));
         }
     };
     arguments.set(Setting::KvFormat, kind);
     Ok(())
-}
-
-/// The error for a cache format that an engine does not have.
-pub(super) fn no_such_cache(launch: &Launch<'_>, known: &str) -> Error {
-    Error::Unanswerable(format!(
-        "{} keeps no cache in `{}`; it has {known}",
-        launch.engine.name,
-        launch.kv.name()
-    ))
 }
 
 fn split(launch: &Launch<'_>, arguments: &mut Arguments<'_>) -> Result<()> {

@@ -33,7 +33,7 @@ pub(super) fn candidates(catalog: &Catalog, request: &Request, wish: &Wish) -> R
                 && request
                     .hardware
                     .as_ref()
-                    .is_none_or(|hardware| hardware.runs(format))
+                    .is_none_or(|hardware| hardware.runs(engine, format))
         })
         .collect();
     let native = find(catalog.formats()?, &request.model.native)?;

@@ -184,7 +184,7 @@ fn try_format(request: &Request, wish: &Wish, answer: &mut Answer) -> Result<()>
     let mut fixed = splits(&request.model.shape, devices);
     fixed.retain(|split| allows(wish.split, *split));
     if fixed.is_empty() {
-        return Err(Error::Unanswerable(format!(
+        return Err(Error::Usage(format!(
             "no split with these parts makes {devices} devices"
         )));
     }

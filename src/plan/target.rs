@@ -113,7 +113,7 @@ pub fn search(
         _ => catalog
             .engines()?
             .iter()
-            .filter(|engine| serves(engine, wish))
+            .filter(|engine| serves(engine, wish) && engine.keeps(request.kv))
             .collect(),
     };
     let native = find(catalog.formats()?, &request.model.native)?;
@@ -130,11 +130,18 @@ pub fn search(
             };
             let rank = formats::rank(&request.model, (format, native), engine);
             let space = Space::of(&load, wish.traffic, (&devices, &singles));
+            let runs: Vec<bool> = devices
+                .iter()
+                .map(|device| {
+                    device.runs(engine, format)
+                        && device.model_refusal(engine, &request.model).is_none()
+                })
+                .collect();
             for number in COUNTS {
                 space.each(number, |configuration| {
                     let device = &devices[configuration.device];
                     let there = number <= device.usual_per_node(server);
-                    if !there || !device.runs(format) || device.refusal(engine).is_some() {
+                    if !there || !runs[configuration.device] {
                         return;
                     }
                     let found = Found {

@@ -21,7 +21,7 @@ use crate::catalog::defaults::Tier;
 use crate::catalog::find::find;
 use crate::catalog::{Catalog, Engine, Format, Model, Shape};
 use crate::error::{Error, Result};
-use crate::request::window_note;
+use crate::request::{check_model, window_note};
 
 /// A model that serves, in the format that serves best.
 #[derive(Debug, Clone)]
@@ -89,8 +89,7 @@ impl Space<'_> {
             .enumerate()
             .filter_map(move |(place, format)| {
                 let is_own = published == Some(place) || own(format);
-                ((is_own || !format.only_native) && (is_own || format.bits <= widest))
-                    .then_some(format)
+                (is_own || !format.only_native && format.bits <= widest).then_some(format)
             })
     }
 
@@ -156,6 +155,9 @@ pub(super) fn best(
     if let Some(rejection) = demand_missed(space.demands, model, tier) {
         return Ok(Err(Some(rejection)));
     }
+    if let Some(rejection) = not_run(space, model)? {
+        return Ok(Err(Some(rejection)));
+    }
     let mut best: Option<Candidate> = None;
     let mut misses = Misses::default();
     if let Some(misses) = too_large(space, model) {
@@ -217,6 +219,23 @@ fn demand_missed(demands: &Demands, model: &Model, tier: &Tier) -> Option<Reject
         short_by: None,
         too_slow: Vec::new(),
     })
+}
+
+/// A model whose class the engine does not run on the hardware.
+fn not_run(space: &Space<'_>, model: &Model) -> Result<Option<Rejection>> {
+    let native = find(space.catalog.formats()?, &model.native)?;
+    let on = (Some(space.engine), Some(space.hardware));
+    match check_model(space.catalog, (model, native), on) {
+        Ok(()) => Ok(None),
+        Err(Error::CannotRun { reason, format, .. }) => Ok(Some(Rejection {
+            model: model.id.clone(),
+            format,
+            reason,
+            short_by: None,
+            too_slow: Vec::new(),
+        })),
+        Err(other) => Err(other),
+    }
 }
 
 fn missed_accuracy(

@@ -17,8 +17,8 @@ use crate::catalog::{Catalog, Engine, Format, KvFormat, Model, Origin, Scenario}
 use crate::error::{Error, Result};
 use crate::request::traffic::TooSlow;
 use crate::request::{
-    HardwareAsked, SpeedDemands, SplitAsked, Traffic, TrafficAsked, check_engine, check_load,
-    engine_for,
+    HardwareAsked, SpeedDemands, SplitAsked, Traffic, TrafficAsked, check_cache, check_engine,
+    check_load, engine_for, resolve_format_alone,
 };
 use crate::units::{Bytes, Tokens};
 
@@ -118,12 +118,12 @@ pub struct Recommendation {
 /// # Errors
 /// Unknown names, impossible numbers.
 pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Result<Recommendation> {
-    let demands = demands(catalog, asked)?;
     let engine = match &asked.engine {
         Some(name) => find(catalog.engines()?, name)?.clone(),
-        None => engine_for(catalog, hardware)?,
+        None => engine_for(catalog, hardware, asked.format.as_deref())?,
     };
-    check_engine(Some(hardware), Some(&engine))?;
+    let note = check_engine(catalog, Some(hardware), Some(&engine))?;
+    let demands = demands(catalog, &engine, asked)?;
     let split = SplitAsked::default().resolve(Some(hardware), Some(&engine))?;
     let formats = formats(catalog, &engine, hardware, asked.format.as_deref())?;
     let models = models(catalog, asked)?;
@@ -156,7 +156,7 @@ pub fn recommend(catalog: &Catalog, hardware: &Hardware, asked: &Asked) -> Resul
     Ok(Recommendation {
         hardware: hardware.clone(),
         engine: engine.clone(),
-        notes: notes(hardware),
+        notes: notes(hardware).into_iter().chain(note).collect(),
         demands,
         ranked,
         rejected,
@@ -177,7 +177,7 @@ fn notes(hardware: &Hardware) -> Vec<String> {
     }
 }
 
-fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
+fn demands(catalog: &Catalog, engine: &Engine, asked: &Asked) -> Result<Demands> {
     let defaults = &catalog.defaults()?.request;
     let scenario = match &asked.scenario {
         Some(name) => Some(find(catalog.scenarios()?, name)?.clone()),
@@ -205,10 +205,7 @@ fn demands(catalog: &Catalog, asked: &Asked) -> Result<Demands> {
             .or(of_scenario.and_then(|scenario| scenario.max_latency_ms)),
         traffic,
         speed: asked.speed,
-        kv: asked
-            .kv
-            .as_deref()
-            .map_or(Ok(KvFormat::F16), KvFormat::parse)?,
+        kv: check_cache(Some(engine), asked.kv.as_deref())?,
         scenario,
     };
     check_load(demands.context, demands.sequences)?;
@@ -225,18 +222,9 @@ fn formats(
 ) -> Result<Vec<Format>> {
     let all = catalog.formats()?;
     if let Some(name) = asked {
-        let format = find(all, name)?;
-        let own = engine
-            .formats
-            .get(&format.id)
-            .map_or(Ok(format), |own| find(all, own))?;
-        if !own.engines.contains(&engine.id) {
-            return Err(Error::Unanswerable(format!(
-                "{} does not run `{}`",
-                engine.name, own.id
-            )));
-        }
-        return Ok(vec![own.clone()]);
+        return Ok(vec![
+            resolve_format_alone(catalog, name, (engine, hardware))?.clone(),
+        ]);
     }
     let most_loss = catalog.defaults()?.request.most_loss;
     let mut formats: Vec<Format> = all
@@ -245,7 +233,7 @@ fn formats(
         .filter(|format| {
             format.only_native || format.known_loss().is_some_and(|loss| loss <= most_loss)
         })
-        .filter(|format| hardware.runs(format))
+        .filter(|format| hardware.format_refusal(engine, format).is_none())
         .cloned()
         .collect();
     let loss = |format: &Format| format.known_loss().unwrap_or_default();

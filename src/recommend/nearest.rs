@@ -49,7 +49,9 @@ pub(super) fn nearest(space: &Space<'_>, models: &[Model]) -> Result<Vec<Nearest
         return Ok(Vec::new());
     }
     let mut answers = vec![found(Change::MoreMemory(missing), (model, format))];
-    let run_by_engine = |format: &&Format| format.engines.contains(&space.engine.id);
+    let run_by_engine = |format: &&Format| {
+        format.engines.contains(&space.engine.id) && space.hardware.runs(space.engine, format)
+    };
     let every: Vec<&Format> = space
         .catalog
         .formats()?
@@ -111,7 +113,10 @@ fn closest<'a>(
     models: &'a [Model],
     formats: &[&'a Format],
 ) -> Option<(Bytes, &'a Model, &'a Format)> {
-    let long_enough = |model: &&Model| model.shape.window_tokens >= space.demands.context.0;
+    let long_enough = |model: &&Model| {
+        model.shape.window_tokens >= space.demands.context.0
+            && space.hardware.model_refusal(space.engine, model).is_none()
+    };
     models
         .iter()
         .filter(long_enough)
@@ -147,10 +152,9 @@ fn bigger(space: &Space<'_>, (model, format): (&Model, &Format)) -> Result<Optio
         let Some(device) = Device::of(gpu, None, bare) else {
             continue;
         };
-        let Some(usable) = device
-            .usable
-            .filter(|_| device.refusal(space.engine).is_none())
-        else {
+        let runs = device.runs(space.engine, format)
+            && device.model_refusal(space.engine, model).is_none();
+        let Some(usable) = device.usable.filter(|_| runs) else {
             continue;
         };
         let hardware = Hardware::of(&device, count(space.hardware.devices.len()));

@@ -70,8 +70,13 @@ impl HardwareAsked {
                 &Device::bare(checked_gb(size)?, &defaults.bare_memory),
                 count,
             ),
-            (Some(names), size) => {
-                named(catalog, names, (size, host, count)).map_err(|error| self.explained(error))?
+            (Some(_), Some(_)) => {
+                return Err(Error::Usage(
+                    "--vram and --gpu both say how much memory there is: leave out one".to_owned(),
+                ));
+            }
+            (Some(names), None) => {
+                named(catalog, names, (self, host)).map_err(|error| self.explained(error))?
             }
         };
         hardware.host = host;
@@ -101,8 +106,14 @@ impl HardwareAsked {
 fn named(
     catalog: &Catalog,
     names: &str,
-    (size, host, count): (Option<f64>, Option<Bytes>, u64),
+    (asked, host): (&HardwareAsked, Option<Bytes>),
 ) -> Result<Hardware> {
+    if asked.count.is_some() && names.contains(',') {
+        return Err(Error::Usage(
+            "a list of devices counts each itself, such as 2x4090,3090: leave out --gpus"
+                .to_owned(),
+        ));
+    }
     let mut devices = Vec::new();
     for name in names
         .split(',')
@@ -110,26 +121,38 @@ fn named(
         .filter(|name| !name.is_empty())
     {
         let (times, name) = counted(name)?;
+        let (times, count) = match (times, asked.count) {
+            (Some(times), Some(count)) => {
+                return Err(Error::Usage(format!(
+                    "`{times}x` counts the devices already: leave out --gpus {count}"
+                )));
+            }
+            (times, count) => (times.unwrap_or(1), count.unwrap_or(1)),
+        };
         let device = match name.to_lowercase().as_str() {
             "cpu" => Device::cpu(None, host),
-            _ => device(catalog, name, size, host)?,
+            _ => device(catalog, name, host)?,
         };
         let repeated = checked_count(times.saturating_mul(count))?;
         devices.extend(std::iter::repeat_n(device, index(repeated)));
     }
     if devices.is_empty() {
-        return Err(Error::Unanswerable("no device is named".to_owned()));
+        return Err(Error::Usage("no device is named".to_owned()));
     }
-    Ok(Hardware {
+    let hardware = Hardware {
         devices,
         host: None,
         host_bandwidth: None,
         network: None,
-    })
+    };
+    match hardware.mixture() {
+        Some(reason) => Err(Error::Mixed(reason)),
+        None => Ok(hardware),
+    }
 }
 
-/// `8xH200`, `8 x h200` and `h200 x8` as 8 and the name; a name without a count as 1.
-fn counted(name: &str) -> Result<(u64, &str)> {
+/// `8xH200`, `8 x h200` and `h200 x8` as 8 and the name; a name without a count as none.
+fn counted(name: &str) -> Result<(Option<u64>, &str)> {
     const TIMES: [char; 4] = ['x', 'X', '*', '×'];
     // The x of `7900xtx` and of `rtx 6000` belongs to a word.
     let before = name.split_once(TIMES).filter(|(_, rest)| {
@@ -144,22 +167,24 @@ fn counted(name: &str) -> Result<(u64, &str)> {
         .and_then(|(times, rest)| Some((read(times)?, rest)))
         .or_else(|| behind.and_then(|(rest, times)| Some((read(times)?, rest))));
     match parted {
-        Some((times, rest)) => Ok((checked_count(times)?, rest.trim_matches([' ', '-']))),
-        None => Ok((1, name)),
+        Some((_, rest)) if rest.trim_matches([' ', '-']).is_empty() => Err(Error::Usage(format!(
+            "`{name}` counts devices without naming one"
+        ))),
+        Some((times, rest)) => Ok((Some(checked_count(times)?), rest.trim_matches([' ', '-']))),
+        None => Ok((None, name)),
     }
 }
 
-fn device(catalog: &Catalog, name: &str, size: Option<f64>, host: Option<Bytes>) -> Result<Device> {
+fn device(catalog: &Catalog, name: &str, host: Option<Bytes>) -> Result<Device> {
     let defaults = catalog.defaults()?;
     // Most questions name an id: the other devices need not be read then.
     let own = catalog.entry::<Gpu>(name)?;
     let some;
-    let devices = match &own {
-        Some(gpu) => std::slice::from_ref(gpu),
-        None => {
-            some = catalog.gpus_like(name)?;
-            &some
-        }
+    let devices = if let Some(gpu) = &own {
+        std::slice::from_ref(gpu)
+    } else {
+        some = catalog.gpus_like(name)?;
+        &some
     };
     let named = match find_gpu(devices, name) {
         // What comes near a name that nobody has may be any of them.
@@ -167,7 +192,7 @@ fn device(catalog: &Catalog, name: &str, size: Option<f64>, host: Option<Bytes>)
         other => other?,
     };
     let gpu = named.gpu;
-    let size = named.size_gb.or(size);
+    let size = named.size_gb;
     if gpu.kind == GpuKind::Cpu {
         return Ok(Device::cpu(Some(gpu), host));
     }
@@ -213,8 +238,8 @@ fn checked_gb(size: f64) -> Result<f64> {
     if size.is_finite() && size > 0.0 && size <= MOST_GB {
         return Ok(size);
     }
-    Err(Error::Unanswerable(format!(
-        "{size} GB of memory: it must lie above 0 and below {MOST_GB} GB"
+    Err(Error::Usage(format!(
+        "{size:e} GB of memory: it must lie above 0 and below {MOST_GB} GB"
     )))
 }
 
@@ -222,7 +247,7 @@ fn checked_count(count: u64) -> Result<u64> {
     if (1..=MOST_DEVICES).contains(&count) {
         return Ok(count);
     }
-    Err(Error::Unanswerable(format!(
+    Err(Error::Usage(format!(
         "{count} devices: it must be 1 to {MOST_DEVICES}"
     )))
 }
@@ -233,13 +258,13 @@ mod tests {
 
     #[test]
     fn a_count_may_stand_before_or_behind_the_name() {
-        assert_eq!(counted("8xH200").ok(), Some((8, "H200")));
-        assert_eq!(counted("8 x h200").ok(), Some((8, "h200")));
-        assert_eq!(counted("MI300X x8").ok(), Some((8, "MI300X")));
-        assert_eq!(counted("16x RTX 3090").ok(), Some((16, "RTX 3090")));
-        assert_eq!(counted("rtx-4090").ok(), Some((1, "rtx-4090")));
-        assert_eq!(counted("rx 7900 xtx").ok(), Some((1, "rx 7900 xtx")));
-        assert_eq!(counted("rtx 6000").ok(), Some((1, "rtx 6000")));
+        assert_eq!(counted("8xH200").ok(), Some((Some(8), "H200")));
+        assert_eq!(counted("8 x h200").ok(), Some((Some(8), "h200")));
+        assert_eq!(counted("MI300X x8").ok(), Some((Some(8), "MI300X")));
+        assert_eq!(counted("16x RTX 3090").ok(), Some((Some(16), "RTX 3090")));
+        assert_eq!(counted("rtx-4090").ok(), Some((None, "rtx-4090")));
+        assert_eq!(counted("rx 7900 xtx").ok(), Some((None, "rx 7900 xtx")));
+        assert_eq!(counted("rtx 6000").ok(), Some((None, "rtx 6000")));
         assert!(counted("0xH200").is_err());
     }
 }

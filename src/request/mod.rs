@@ -1,5 +1,7 @@
 //! What was asked, resolved against the catalog: names become entries, gaps become defaults.
 
+mod engine;
+mod format;
 pub mod hardware;
 pub mod traffic;
 
@@ -8,10 +10,12 @@ use crate::calc::load::{LayerSplit, Load, Options, Split};
 use crate::calc::parallel::{self, startable};
 use crate::calc::what_if::WhatIf;
 use crate::catalog::find::find;
-use crate::catalog::{Allocator, Catalog, Engine, Entry, Format, KvFormat, Model};
+use crate::catalog::{Allocator, Catalog, Engine, Format, KvFormat, Model};
 use crate::error::{Error, Result};
 use crate::units::{Tokens, count};
 
+pub use engine::{check_engine, check_model, engine_for};
+pub use format::{check_cache, no_such_cache, resolve_format, resolve_format_alone};
 pub use hardware::HardwareAsked;
 pub use traffic::{SpeedDemands, Traffic, TrafficAsked};
 
@@ -100,26 +104,27 @@ impl Request {
         let is_gguf = model.file.as_ref().is_some_and(|file| file.is_gguf);
         let engine = match (&asked.engine, is_gguf) {
             (Some(name), _) => Some(find(catalog.engines()?, name)?.clone()),
-            (None, true) => Some(engine_with(catalog, Allocator::LlamaCpp)?),
+            (None, true) => Some(engine::of_files(catalog)?),
             (None, false) => hardware
                 .as_ref()
-                .map(|hardware| engine_for(catalog, hardware))
+                .map(|hardware| engine_for(catalog, hardware, asked.format.as_deref()))
                 .transpose()?,
         };
-        check_engine(hardware.as_ref(), engine.as_ref())?;
         check_layers(hardware.as_ref(), asked.options.layer_split)?;
         let mut notes: Vec<String> = changed.into_iter().collect();
+        notes.extend(check_engine(catalog, hardware.as_ref(), engine.as_ref())?);
         let format = resolve_format(
             catalog,
-            &model,
-            asked.format.as_deref(),
-            engine.as_ref(),
+            (&model, asked.format.as_deref()),
+            (engine.as_ref(), hardware.as_ref()),
             &mut notes,
         )?;
-        let kv = asked
-            .kv
-            .as_deref()
-            .map_or(Ok(KvFormat::F16), KvFormat::parse)?;
+        check_model(
+            catalog,
+            (&model, &format),
+            (engine.as_ref(), hardware.as_ref()),
+        )?;
+        let kv = check_cache(engine.as_ref(), asked.kv.as_deref())?;
         let context = Tokens(asked.context.unwrap_or(defaults.context_tokens));
         let sequences = asked.sequences.unwrap_or(defaults.sequences);
         check_load(context, sequences)?;
@@ -181,20 +186,6 @@ impl Request {
     }
 }
 
-/// Refuses an engine on devices where what it does is not calculated.
-///
-/// # Errors
-/// Which device, and what the engine does there.
-pub fn check_engine(hardware: Option<&Hardware>, engine: Option<&Engine>) -> Result<()> {
-    let refused = hardware
-        .zip(engine)
-        .and_then(|(hardware, engine)| hardware.refusal(engine));
-    match refused {
-        Some(reason) => Err(Error::Unanswerable(reason)),
-        None => Ok(()),
-    }
-}
-
 /// Refuses proportions of other devices than there are.
 fn check_layers(hardware: Option<&Hardware>, split: Option<LayerSplit>) -> Result<()> {
     let there = hardware.map_or(1, |hardware| hardware.devices.len());
@@ -239,111 +230,16 @@ pub fn window_note(model: &Model, context: Tokens) -> Option<String> {
 /// Which number is impossible.
 pub fn check_load(context: Tokens, sequences: u64) -> Result<()> {
     if context.0 == 0 || sequences == 0 {
-        return Err(Error::Unanswerable(
+        return Err(Error::Usage(
             "context and sequences must be at least 1".to_owned(),
         ));
     }
     if context.0.saturating_mul(sequences) > MOST_TOKENS {
-        return Err(Error::Unanswerable(format!(
+        return Err(Error::Usage(format!(
             "{sequences} x {context} tokens are more than the {MOST_TOKENS} that are calculated at most"
         )));
     }
     Ok(())
-}
-
-/// The first engine that allocates memory that way.
-fn engine_with(catalog: &Catalog, allocator: Allocator) -> Result<Engine> {
-    let found = catalog
-        .engines()?
-        .iter()
-        .find(|engine| engine.allocator == allocator);
-    found
-        .cloned()
-        .ok_or_else(|| Error::Unanswerable("no engine of the catalog runs GGUF files".to_owned()))
-}
-
-/// The engine that suits the hardware.
-///
-/// # Errors
-/// When the catalog has none for it.
-pub fn engine_for<'a>(catalog: &'a Catalog, hardware: &Hardware) -> Result<Engine> {
-    let Some(device) = hardware.devices.first() else {
-        return Err(Error::Unanswerable("the hardware has no device".to_owned()));
-    };
-    let engines: &'a [Engine] = catalog.engines()?;
-    engines
-        .iter()
-        .find(|engine| {
-            engine.suits.contains(&device.kind) && engine.vendors.contains(&device.vendor())
-        })
-        .or_else(|| {
-            engines
-                .iter()
-                .find(|engine| engine.vendors.contains(&device.vendor()))
-        })
-        .cloned()
-        .ok_or_else(|| {
-            Error::Unanswerable(format!("no engine of the catalog runs on {}", device.name))
-        })
-}
-
-/// The format that `name` means for this model and engine; the checkpoint's own when none is named.
-///
-/// # Errors
-/// An unknown name, or a format that the engine does not run.
-pub fn resolve_format(
-    catalog: &Catalog,
-    model: &Model,
-    name: Option<&str>,
-    engine: Option<&Engine>,
-    notes: &mut Vec<String>,
-) -> Result<Format> {
-    let formats = catalog.formats()?;
-    let asked = find(formats, name.unwrap_or(&model.native))?;
-    if model.file.as_ref().is_some_and(|file| file.is_gguf) && asked.id != model.native {
-        return Err(Error::Unanswerable(format!(
-            "`{}` is a file in `{}`; to calculate another format, convert it or name the model",
-            model.id, model.native
-        )));
-    }
-    let native = find(formats, &model.native)?;
-    if asked.id != native.id && asked.bits == native.bits && asked.general && runs(engine, native) {
-        notes.push(format!(
-            "{} ships in {}: taken as it is",
-            model.id, native.name
-        ));
-        return Ok(native.clone());
-    }
-    let chosen = match engine.and_then(|engine| engine.formats.get(&asked.id)) {
-        Some(own) => find(formats, own)?,
-        None => asked,
-    };
-    if let Some(engine) = engine {
-        if !runs(Some(engine), chosen) {
-            let usable: Vec<&str> = formats
-                .iter()
-                .filter(|format| runs(Some(engine), format))
-                .map(Entry::id)
-                .collect();
-            return Err(Error::Unanswerable(format!(
-                "{} does not run `{}`; it runs {}",
-                engine.name,
-                chosen.id,
-                usable.join(", ")
-            )));
-        }
-        if chosen.plain_name() != asked.plain_name() {
-            notes.push(format!(
-                "{} stands for {} in {}",
-                chosen.name, asked.name, engine.name
-            ));
-        }
-    }
-    Ok(chosen.clone())
-}
-
-fn runs(engine: Option<&Engine>, format: &Format) -> bool {
-    engine.is_none_or(|engine| format.engines.contains(&engine.id))
 }
 
 impl SplitAsked {
@@ -355,7 +251,7 @@ impl SplitAsked {
     pub fn resolve(self, hardware: Option<&Hardware>, engine: Option<&Engine>) -> Result<Split> {
         let parts = [self.tensor, self.pipeline, self.data, self.expert];
         if parts.contains(&Some(0)) {
-            return Err(Error::Unanswerable("a split must be at least 1".to_owned()));
+            return Err(Error::Usage("a split must be at least 1".to_owned()));
         }
         let devices = hardware
             .map_or(1, |hardware| count(hardware.devices.len()))
@@ -387,7 +283,7 @@ impl SplitAsked {
             (Some(_), Some(_)) => given,
         };
         if hardware.is_some() && filled.devices() != devices {
-            return Err(Error::Unanswerable(format!(
+            return Err(Error::Usage(format!(
                 "tensor {} x pipeline {} x data {} is {} devices, but there are {devices}",
                 filled.tensor,
                 filled.pipeline,

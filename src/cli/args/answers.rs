@@ -39,7 +39,7 @@ pub(in crate::cli) struct Recommend {
     #[arg(long)]
     pub(in crate::cli) only_released: bool,
     /// How many rows a table shows
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) limit: u64,
 }
 
@@ -47,16 +47,16 @@ pub(in crate::cli) struct Recommend {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Demands {
     /// The lowest accuracy in the article's per cent, after the format's loss
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_negative_numbers = true)]
     pub(in crate::cli) min_accuracy: Option<f64>,
     /// The longest latency of the article's tiers, such as 120ms
-    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, allow_negative_numbers = true)]
     pub(in crate::cli) max_latency: Option<u64>,
     /// The longest time to the first token, such as 500ms
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(in crate::cli) max_ttft: Option<f64>,
     /// The longest time per output token, such as 30ms
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(in crate::cli) max_tpot: Option<f64>,
 }
 

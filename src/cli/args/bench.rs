@@ -35,16 +35,16 @@ pub(in crate::cli) struct BenchWork {
     #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clients)]
     pub(in crate::cli) concurrency: Vec<u64>,
     /// Tokens of each prompt
-    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens, allow_negative_numbers = true)]
     pub(in crate::cli) input: Option<u64>,
     /// Tokens of each answer
-    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens, allow_negative_numbers = true)]
     pub(in crate::cli) output_tokens: Option<u64>,
     /// Plan every GGUF format, not only the usual ones
     #[arg(long, conflicts_with = "url")]
     pub(in crate::cli) all_formats: bool,
     /// Requests of each level [default: ten for each client]
-    #[arg(long, value_name = "N", value_parser = positive, requires = "url")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, requires = "url")]
     pub(in crate::cli) requests: Option<u64>,
     /// How long each level sends requests, such as 30s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "url")]
@@ -90,13 +90,13 @@ pub(in crate::cli) struct BenchServer {
 #[command(next_help_heading = "Goodput")]
 pub(in crate::cli) struct BenchTargets {
     /// The longest time to the first token, such as 500ms
-    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, allow_negative_numbers = true)]
     pub(in crate::cli) max_ttft: Option<u64>,
     /// The longest time per output token, such as 30ms
-    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, allow_negative_numbers = true)]
     pub(in crate::cli) max_tpot: Option<u64>,
     /// The longest time to the last token, such as 10s
-    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, allow_negative_numbers = true)]
     pub(in crate::cli) max_e2e: Option<u64>,
 }
 

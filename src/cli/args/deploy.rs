@@ -46,7 +46,7 @@ pub(in crate::cli) struct Deploy {
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) prometheus_release: Option<String>,
     /// Speculate with the model's own draft layers (MTP), so many tokens at once
-    #[arg(long, value_name = "TOKENS", value_parser = positive)]
+    #[arg(long, value_name = "TOKENS", value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) mtp: Option<u64>,
 }
 

@@ -77,10 +77,10 @@ impl Precision {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Sequence {
     /// Tokens that one sequence may hold: 4096, 32k, 1m
-    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens, allow_negative_numbers = true)]
     pub(in crate::cli) context: Option<u64>,
     /// Sequences at once
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) sequences: Option<u64>,
     /// How the cache is stored, such as f16, fp8 or q8-0
     #[arg(long, value_name = "FORMAT")]
@@ -91,7 +91,7 @@ pub(in crate::cli) struct Sequence {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Hardware {
     /// GB per device, as printed on the box
-    #[arg(long, value_name = "GB", value_parser = gigabytes)]
+    #[arg(long, value_name = "GB", value_parser = gigabytes, allow_negative_numbers = true)]
     pub(in crate::cli) vram: Option<f64>,
     /// A device: rtx-4090, 8xh200, m2-ultra-192, cpu, or this (machine); see `dsk list gpus`
     #[arg(long, value_name = "NAME")]
@@ -100,13 +100,13 @@ pub(in crate::cli) struct Hardware {
     #[arg(long, value_name = "N")]
     pub(in crate::cli) gpus: Option<String>,
     /// GB of the host's memory
-    #[arg(long, value_name = "GB", value_parser = gigabytes)]
+    #[arg(long, value_name = "GB", value_parser = gigabytes, allow_negative_numbers = true)]
     pub(in crate::cli) ram: Option<f64>,
     /// GB per second of the host's memory by its specification, all channels together, for what stays there
-    #[arg(long, value_name = "GB/S", value_parser = gigabytes)]
+    #[arg(long, value_name = "GB/S", value_parser = gigabytes, allow_negative_numbers = true)]
     pub(in crate::cli) ram_bandwidth: Option<f64>,
     /// Gbit/s between servers, for each device and direction
-    #[arg(long, value_name = "GBPS", value_parser = gigabits)]
+    #[arg(long, value_name = "GBPS", value_parser = gigabits, allow_negative_numbers = true)]
     pub(in crate::cli) network_gbps: Option<f64>,
     /// Of this machine's memory: what is free now, or all that an idle machine would give
     #[arg(long, value_name = "free|total", value_enum)]
@@ -127,22 +127,22 @@ pub(in crate::cli) struct Engine {
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) engine: Option<String>,
     /// vLLM, SGLang: the share of a device that it may use
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     pub(in crate::cli) utilization: Option<f64>,
     /// vLLM, SGLang: tokens in one batch
-    #[arg(long, value_name = "N", value_parser = tokens)]
+    #[arg(long, value_name = "N", value_parser = tokens, allow_negative_numbers = true)]
     pub(in crate::cli) batched_tokens: Option<u64>,
     /// llama.cpp: tokens in one micro-batch
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) ubatch: Option<u64>,
     /// llama.cpp: flash attention
     #[arg(long, value_name = "on|off", value_enum)]
     pub(in crate::cli) flash_attention: Option<OnOff>,
     /// llama.cpp: layers on the GPU, the output counted as one
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(in crate::cli) gpu_layers: Option<u32>,
     /// llama.cpp: leading layers whose routed experts stay in the host's memory
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(in crate::cli) n_cpu_moe: Option<u32>,
     /// llama.cpp: how layers are shared out among devices, the output counted as one, such as 40,22
     #[arg(long, value_name = "N,N", value_parser = layer_split)]
@@ -169,16 +169,16 @@ pub(in crate::cli) enum OnOff {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Split {
     /// Tensor parallelism
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) tp: Option<u64>,
     /// Pipeline parallelism
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) pp: Option<u64>,
     /// Data parallelism
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) dp: Option<u64>,
     /// Expert parallelism
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) ep: Option<u64>,
 }
 
@@ -198,10 +198,10 @@ impl Split {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WhatIf {
     /// What if pruned: the share of each layer's heads and feed-forward width that is kept; embeddings stay
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     pub(in crate::cli) prune: Option<f64>,
     /// What if a token used fewer experts: changes speed, not memory
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) experts_per_token: Option<u64>,
 }
 

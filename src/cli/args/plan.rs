@@ -25,13 +25,13 @@ pub(in crate::cli) struct Plan {
     #[arg(long, value_name = "DEMANDS", value_parser = target, conflicts_with_all = ["max_ttft", "max_tpot"])]
     pub(in crate::cli) target: Option<Target>,
     /// Find hardware with at most this time to the first token, such as 500ms
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(in crate::cli) max_ttft: Option<f64>,
     /// Find hardware with at most this time per output token, such as 30ms
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(in crate::cli) max_tpot: Option<f64>,
     /// How many rows a table shows
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = positive, allow_negative_numbers = true)]
     pub(in crate::cli) limit: u64,
     #[command(flatten)]
     pub(in crate::cli) train: Train,

@@ -22,16 +22,16 @@ pub(in crate::cli) struct Speed {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Traffic {
     /// Tokens of each prompt: 512, 8k
-    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens, allow_negative_numbers = true)]
     input: Option<u64>,
     /// Tokens of each answer; 0 for the prompt alone
-    #[arg(long, value_name = "TOKENS", value_parser = tokens_or_none)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens_or_none, allow_negative_numbers = true)]
     output_tokens: Option<u64>,
     /// Tokens of each prompt that the cache holds already, before those of --input
-    #[arg(long, value_name = "TOKENS", value_parser = tokens_or_none)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens_or_none, allow_negative_numbers = true)]
     cached: Option<u64>,
     /// Clients that ask again as soon as they are answered, queueing included; without it, --sequences at once
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
     concurrency: Option<u64>,
     /// The model's own draft layers guess tokens ahead (multi-token prediction)
     #[arg(long)]

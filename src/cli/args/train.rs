@@ -16,16 +16,16 @@ pub(in crate::cli) struct Train {
     #[arg(long, value_enum, default_value_t = Method::Full, requires = "train")]
     pub(in crate::cli) method: Method,
     /// Rank of LoRA's adapters; PEFT's default is 8
-    #[arg(long, value_name = "N", value_parser = positive, requires = "train")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, requires = "train")]
     pub(in crate::cli) rank: Option<u64>,
     /// Modules that get an adapter, such as `q_proj,v_proj`; all linear ones by default
     #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "train")]
     pub(in crate::cli) target_modules: Vec<String>,
     /// Sequences of a micro-batch
-    #[arg(long, value_name = "N", value_parser = positive, requires = "train")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, requires = "train")]
     pub(in crate::cli) micro_batch: Option<u64>,
     /// Sequences of a step on all devices
-    #[arg(long, value_name = "N", value_parser = positive, requires = "train")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, requires = "train")]
     pub(in crate::cli) global_batch: Option<u64>,
     /// What ZeRO divides: 1 optimizer states, 2 and gradients, 3 and weights
     #[arg(long, value_name = "0-3", value_parser = zero, requires = "train")]
@@ -38,7 +38,7 @@ pub(in crate::cli) struct Train {
     #[arg(long, requires = "train")]
     pub(in crate::cli) sequence_parallel: bool,
     /// Megatron: pieces of the model on each pipeline stage
-    #[arg(long, value_name = "N", value_parser = positive, requires = "train")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, requires = "train")]
     pub(in crate::cli) interleave: Option<u64>,
     /// What lies in the host's memory
     #[arg(long, value_enum, requires = "train")]
@@ -50,7 +50,7 @@ pub(in crate::cli) struct Train {
     #[arg(long, value_name = "TOKENS", value_parser = corpus, requires = "train")]
     pub(in crate::cli) tokens: Option<u64>,
     /// The share of the peak that the run reaches; by default that of comparable published runs
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "train")]
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true, requires = "train")]
     pub(in crate::cli) mfu: Option<f64>,
     /// Print the settings alone: DeepSpeed's JSON or Megatron's flags
     #[arg(long, value_enum, requires = "train")]

@@ -16,8 +16,9 @@ use crate::calc::plain::expanded_note;
 use crate::calc::rule::rule;
 use crate::calc::tensors::parameters;
 use crate::catalog::{Catalog, Model, Origin};
-use crate::check::CheckDemands;
+use crate::check::{Check, CheckDemands};
 use crate::deploy::{Launch, Verification, verify};
+use crate::error::Error;
 use crate::render::document::Answer;
 use crate::render::{Reply, document, view};
 use crate::request::{Asked, HardwareAsked, Request};
@@ -112,13 +113,15 @@ pub(in super::super) fn check(session: &Session<'_>, args: &args::Check) -> Resu
     let usual = Tokens(defaults.context_tokens).max(traffic.length());
     let context = asked.map_or(usual, Tokens);
     traffic.check(context)?;
-    let request = request(session.catalog, &args.load, Some(context))?;
     let demands = CheckDemands {
         min_accuracy: args.demands.min_accuracy,
         max_latency_ms: args.demands.max_latency,
         speed: args.demands.speed(),
     };
-    let check = crate::check::check(session.catalog, (&request, &traffic), demands)?;
+    let check = match request(session.catalog, &args.load, Some(context)) {
+        Ok(request) => crate::check::check(session.catalog, (&request, &traffic), demands)?,
+        Err(error) => not_run(session.catalog, &args.load, error)?,
+    };
     let reply = Reply {
         document: document::check(&check)?,
         report: view::check(&check),
@@ -129,6 +132,26 @@ pub(in super::super) fn check(session: &Session<'_>, args: &args::Check) -> Resu
     } else {
         Exit::NothingFits
     })
+}
+
+/// The check of what does not run on the hardware at all; any other error as it is.
+fn not_run(catalog: &Catalog, args: &args::Load, error: anyhow::Error) -> Result<Check> {
+    let Some(Error::CannotRun {
+        format,
+        engine,
+        reason,
+    }) = error.downcast_ref::<Error>()
+    else {
+        return Err(error);
+    };
+    let (model, _) = model(catalog, &args.model)?;
+    // Where the engine itself does not run, no format was chosen.
+    let format = match (format.as_str(), args.precision.name()) {
+        ("", Some(asked)) => asked,
+        ("", None) => model.native.clone(),
+        (chosen, _) => chosen.to_owned(),
+    };
+    Ok(Check::not_run(&model.id, (&format, engine), reason))
 }
 
 /// The size that the article's rule counts: the one in a variant's name, else the real one.

@@ -18,6 +18,7 @@ use crate::calc::hardware::{Device, Hardware, Measured, MemoryOf};
 use crate::catalog::Catalog;
 use crate::catalog::gpu::Vendor;
 use crate::cli::output::complain;
+use crate::error::Error;
 use crate::request::HardwareAsked;
 use crate::units::{Bytes, index};
 use found::{Found, Probed};
@@ -42,7 +43,9 @@ pub(super) fn hardware(catalog: &Catalog, asked: &HardwareAsked) -> Result<Optio
         bail!("`{THIS}` means all devices of this machine and stands alone: --gpu {THIS}");
     }
     if this && asked.vram_gb.is_some() {
-        bail!("this machine's memory is measured: leave out --vram, or --gpu {THIS}");
+        let message =
+            format!("this machine's memory is measured: leave out --vram, or --gpu {THIS}");
+        return Err(Error::Usage(message).into());
     }
     if !this && asked.of == MemoryOf::Total {
         complain(

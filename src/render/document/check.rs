@@ -57,6 +57,8 @@ impl<'a> FailurePart<'a> {
                 ..
             } => (json!(limit.0), json!(actual.0), Some(short_by.0)),
             Missed::Time(slow) => (json!(slow.limit), json!(slow.actual), None),
+            Missed::Window { limit, actual } => (json!(limit), json!(actual), None),
+            Missed::NotRun(_) => (Value::Null, Value::Null, None),
             Missed::Number { limit, actual } => (json!(limit), json!(actual), None),
         };
         Self {

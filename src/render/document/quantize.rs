@@ -35,6 +35,13 @@ struct Row<'a> {
     native_on: &'a [String],
     needs_compute_capability: Option<String>,
     make: Option<&'a str>,
+    runs: Vec<RunsPart<'a>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct RunsPart<'a> {
+    engine: &'a str,
+    on: &'a str,
 }
 
 /// The document of a model's formats.
@@ -70,10 +77,12 @@ fn row(row: &Quantized) -> Row<'_> {
         claimed_loss_below: claim.and_then(|claim| claim.loss_below),
         engines: &format.engines,
         native_on: &format.compute.native_on,
-        needs_compute_capability: format
-            .compute
-            .needs_compute_capability
-            .map(|own| own.to_string()),
+        needs_compute_capability: format.least_capability().map(|own| own.to_string()),
+        runs: row
+            .runs
+            .iter()
+            .map(|(engine, on)| RunsPart { engine, on })
+            .collect(),
         make: row.make.as_deref(),
     }
 }

@@ -29,16 +29,14 @@ pub fn quantize(model: &Model, rows: &[Quantized]) -> Report {
             ),
             row.format.engines.join(" "),
             row.format
-                .compute
-                .needs_compute_capability
-                .as_ref()
+                .least_capability()
                 .map_or_else(String::new, |least| format!("CC {least}")),
         ]);
     }
     let mut report = Report::default();
     report.heading(format!("{} in every format", model.id));
     report.table(table);
-    report.text("loss: share of the 16-bit score, as its source measured it; needs: NVIDIA compute capability; --json names the sources and what computes natively");
+    report.text("loss: share of the 16-bit score, as its source measured it; needs: NVIDIA compute capability; --json names the sources, the devices of each engine, and what computes natively");
     report.list(claims(rows));
     let commands: Vec<String> = rows
         .iter()
