@@ -163,12 +163,7 @@ fn a_disagreement_disagrees() {
         for other in others {
             let first = other.value.split(' ').next();
             let said: Option<f64> = first.and_then(|word| word.parse().ok());
-            assert_ne!(
-                said.map(|said| said.to_bits()),
-                Some(own.to_bits()),
-                "{}",
-                gpu.id
-            );
+            assert_ne!(said.map(f64::to_bits), Some(own.to_bits()), "{}", gpu.id);
         }
     }
 }

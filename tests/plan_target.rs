@@ -213,7 +213,7 @@ fn the_search_counts_on_what_was_measured() {
         "--engine",
         "vllm",
         "--target",
-        "tpot<30ms,concurrency=64",
+        "tpot<60ms,concurrency=64",
     ];
     let offered = |words: &[&str]| {
         let (_, found) = run(words);

@@ -213,6 +213,7 @@ mod plans {
     use dsk::calc::parallel::{check, splits};
     use dsk::calc::speed::speed;
     use dsk::catalog::Catalog;
+    use dsk::error::Error;
     use dsk::plan::space::{Space, singles};
     use dsk::plan::{Goal, Wish, plan};
     use dsk::request::{Asked, Request};
@@ -230,7 +231,7 @@ mod plans {
         catalog: &Catalog,
         (number, (engine, format), context, sequences): (usize, (&str, &str), u64, u64),
         hardware: Hardware,
-    ) -> Request {
+    ) -> Option<Request> {
         let asked = Asked {
             format: Some(format.to_owned()),
             engine: Some(engine.to_owned()),
@@ -238,8 +239,10 @@ mod plans {
             sequences: Some(sequences),
             ..Asked::default()
         };
-        Request::resolve(catalog, model(catalog, number), Some(hardware), &asked)
-            .expect("a question")
+        match Request::resolve(catalog, model(catalog, number), Some(hardware), &asked) {
+            Err(Error::CannotRun { .. }) => None,
+            request => Some(request.expect("a question")),
+        }
     }
 
     /// Equal but for the last digit, which the mean of several equal bandwidths can change.
@@ -260,7 +263,9 @@ mod plans {
             let devices = devices(&catalog);
             let number = place % devices.len();
             let count = 1_u64 << power;
-            let request = request(&catalog, case, Hardware::of(&devices[number], count));
+            let asked = request(&catalog, case, Hardware::of(&devices[number], count));
+            prop_assume!(asked.is_some());
+            let request = asked.expect("a question");
             let load = request.load();
             let traffic = Wish::of(&catalog, &request, Goal::Latency).expect("a wish").traffic;
             let singles = singles(&devices);
@@ -298,7 +303,9 @@ mod plans {
         fn no_split_makes_a_share_grow(case in loads(), power in 1_u32..5) {
             let catalog = Catalog::load(&[]).expect("the catalog");
             let devices = devices(&catalog);
-            let request = request(&catalog, case, Hardware::of(&devices[0], 1));
+            let asked = request(&catalog, case, Hardware::of(&devices[0], 1));
+            prop_assume!(asked.is_some());
+            let request = asked.expect("a question");
             let load = Load { split: Split::SINGLE, hardware: None, ..request.load() };
             prop_assume!(estimate(&load).is_ok());
             let whole = estimate(&load).expect("an answer").memory.fullest();
@@ -317,7 +324,9 @@ mod plans {
             let catalog = Catalog::load(&[]).expect("the catalog");
             let devices = devices(&catalog);
             let hardware = Hardware::of(&devices[place % devices.len()], 1 << power);
-            let request = request(&catalog, case, hardware);
+            let asked = request(&catalog, case, hardware);
+            prop_assume!(asked.is_some());
+            let request = asked.expect("a question");
             let wish = Wish::of(&catalog, &request, Goal::Throughput).expect("a wish");
             let answer = plan(&catalog, &request, &wish).expect("an answer");
             for found in &answer.plans {

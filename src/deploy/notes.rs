@@ -3,7 +3,6 @@
 use super::launch::Launch;
 use super::question::Question;
 use crate::calc::tensors::parameters;
-use crate::catalog::gpu::Vendor;
 use crate::catalog::{Allocator, EngineLaunch, Setting, Version};
 
 /// What is bent, left out or differs from what was calculated.
@@ -41,7 +40,6 @@ pub(super) fn notes(
             launch.engine.name
         ));
     }
-    notes.extend(other_build(launch));
     if launch.engine.allocator == Allocator::LlamaCpp {
         notes.extend(super::llama_cpp::importance_note(launch));
     }
@@ -60,23 +58,4 @@ pub(super) fn notes(
         ));
     }
     notes
-}
-
-/// What an engine whose usual packages are for GPUs of servers needs elsewhere.
-fn other_build(launch: &Launch<'_>) -> Option<String> {
-    let name = &launch.engine.name;
-    match launch.engine.allocator {
-        Allocator::LlamaCpp | Allocator::Transformers => return None,
-        Allocator::Vllm | Allocator::Sglang => {}
-    }
-    let first = launch.hardware?.devices.first()?;
-    match (launch.on_processor(), first.vendor()) {
-        (true, _) => Some(format!(
-            "{name}'s usual packages are for GPUs: this needs its build for processors"
-        )),
-        (false, Vendor::Apple) => Some(format!(
-            "{name} was not verified on Apple's GPUs; llama.cpp runs there (--to llama.cpp)"
-        )),
-        (false, Vendor::Nvidia | Vendor::Amd | Vendor::Intel | Vendor::Huawei) => None,
-    }
 }

@@ -163,23 +163,25 @@ fn a_processor_is_calibrated_as_far_as_it_is_predicted() {
 #[test]
 fn nothing_is_measured_that_could_not_be_saved() {
     let server = server(1);
-    for (question, place, reason) in [
-        (vec![], "/tmp", "no hardware is named"),
-        (H200.to_vec(), "/dev/null/x", "cannot make `/dev/null/x"),
-        (H200.to_vec(), "/dev/null", "--save takes a folder"),
+    for (question, place, reason, code) in [
+        (vec![], "/tmp", "no hardware is named", 1),
+        (H200.to_vec(), "/dev/null/x", "cannot make `/dev/null/x", 1),
+        (H200.to_vec(), "/dev/null", "--save takes a folder", 1),
         (
             vec!["--gpu", "cpu", "--engine", "vllm"],
             "/tmp",
-            "no speed of vLLM was measured on a device like CPU",
+            "which is not calculated",
+            3,
         ),
         (
             vec!["--vram", "24", "--engine", "vllm"],
             "/tmp",
             "is no device of the catalog",
+            1,
         ),
     ] {
         let output = run(&server.url, &[&question[..], &["--save", place]].concat());
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(code));
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(text.contains(reason), "{text}");
     }

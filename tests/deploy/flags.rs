@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dsk::catalog::{Catalog, Model, Version};
 use dsk::deploy::Target;
+use dsk::error::Error;
 use dsk::request::SplitAsked;
 
 use super::question::{Wish, command, value};
@@ -94,16 +95,19 @@ fn splits() -> Vec<SplitAsked> {
     ]
 }
 
-/// The caches that are asked for.
+/// The caches that are asked for, the usual ones first.
 const CACHES: [&str; 7] = [
     "f16",
-    "f32",
     "fp8",
+    "f32",
     "fp8_ds_mla",
     "nvfp4_ds_mla",
     "q8_0",
     "iq4_nl",
 ];
+
+/// How many of them every combination is asked with.
+const USUAL_CACHES: usize = 2;
 
 /// Why a combination may have no command: what the message says.
 const REFUSALS: [&str; 9] = [
@@ -140,9 +144,12 @@ fn all(target: Target, version: Option<&str>, data: &str, skip: usize) -> Writte
     let engine = target.engine().expect("an engine");
     let runs = |format: &&dsk::catalog::Format| format.engines.iter().any(|id| id == engine);
     let mut written = Written::default();
-    for model in catalog.models().expect("models") {
-        for format in formats.iter().filter(runs) {
-            for kv in CACHES {
+    for (number, model) in (0..).zip(catalog.models().expect("models")) {
+        for (place, format) in (number..).zip(formats.iter().filter(runs)) {
+            // The usual caches, and one of the others in turn: engines say of a cache whether they have it, no more.
+            let others = &CACHES[USUAL_CACHES..];
+            let usual = CACHES[..USUAL_CACHES].iter();
+            for kv in usual.chain(&others[place % others.len()..][..1]) {
                 one(
                     &catalog,
                     (&model, &format.id, kv),
@@ -202,17 +209,29 @@ fn one(
         vec![SplitAsked::default()]
     };
     for (place, split) in splits.into_iter().enumerate() {
-        let mut wish = Wish::of(target, if nodes { "16xh100" } else { "2xrtx-4090" });
-        (wish.format, wish.kv, wish.split) = (Some(format), Some(kv), split);
-        wish.sequences = 32;
-        wish.version = version.cloned();
-        wish.mtp = (model.shape.draft_layers > 0
-            && nodes
-            && model.shape.architecture != dsk::catalog::shape::Architecture::DeepseekV41)
-            .then_some(2);
-        let deployment = wish
-            .request(catalog, model.clone())
-            .and_then(|request| wish.deploy(&request));
+        let written_for = |gpu: &str| {
+            let mut wish = Wish::of(target, gpu);
+            (wish.format, wish.kv, wish.split) = (Some(format), Some(kv), split);
+            wish.sequences = 32;
+            wish.version = version.cloned();
+            wish.mtp = (model.shape.draft_layers > 0
+                && nodes
+                && model.shape.architecture != dsk::catalog::shape::Architecture::DeepseekV41)
+                .then_some(2);
+            let request = wish.request(catalog, model.clone())?;
+            wish.deploy(&request)
+        };
+        // What Hopper does not run may run on Blackwell.
+        let deployment = if nodes {
+            let hopper = written_for("16xh100");
+            if matches!(hopper, Err(Error::CannotRun { .. })) {
+                written_for("16xb200")
+            } else {
+                hopper
+            }
+        } else {
+            written_for("2xrtx-4090")
+        };
         let deployment = match deployment {
             Ok(deployment) => deployment,
             Err(error) => {
@@ -315,7 +334,11 @@ fn llama_cpp_knows_every_flag_and_value() {
         include_str!("../data/engine-flags/llama.cpp-0.5.0.txt"),
         1,
     );
-    covers(&written, "llama.cpp", &["f16", "f32", "q8_0", "iq4_nl"]);
+    covers(&written, "llama.cpp", &["f16"]);
+    for cache in ["f32", "q8_0", "iq4_nl"] {
+        let times = |pair: &(String, String)| pair.1 == cache;
+        assert!(written.pairs.keys().any(times), "{cache} was never written");
+    }
     for flag in ["-hf", "-m", "--cache-type-k", "--tensor-split", "--fit"] {
         assert!(written.used.contains(flag), "{flag} was never written");
     }

@@ -46,7 +46,12 @@ proptest! {
         let needs: Vec<Bytes> = with_job(&model, &question, |job| {
             Zero::ALL.map(|zero| share(&plan(job, &Layout { zero, ..layout }, None))).to_vec()
         });
-        prop_assert!(needs.is_sorted_by(|less, more| less >= more), "{:?}", needs);
+        let (divided, gathered) = needs.split_at(3);
+        prop_assert!(divided.is_sorted_by(|less, more| less >= more), "{:?}", needs);
+        // ZeRO 3 gathers the weights of a layer in 16 bits, which may be more than it divides.
+        let layer = model.shape.hidden * model.shape.hidden * 2 * 14;
+        let embedding = model.shape.hidden * model.shape.vocabulary * 2;
+        prop_assert!(gathered[0].0 <= divided[2].0 + layer.max(embedding), "{:?}", needs);
     }
 
     #[test]
