@@ -36,7 +36,7 @@ fn block(tensor: &GgufTensor) -> BlockType {
         Category::Gate | Category::Up | Category::Down
     );
     let is_latent = (tensor.matrices > 1 && !is_expert) || tensor.rows == 576;
-    if tensor.columns % 256 != 0 || is_latent {
+    if !tensor.columns.is_multiple_of(256) || is_latent {
         return BlockType::Q8_0;
     }
     match tensor.category {
@@ -96,7 +96,14 @@ fn add(file: &mut FileSizes, tensor: &GgufTensor, bytes: Bytes) {
             Category::Gate => &mut experts.gate,
             Category::Up => &mut experts.up,
             Category::Down => &mut experts.down,
-            _ => continue,
+            Category::Embedding
+            | Category::Output
+            | Category::Query
+            | Category::Key
+            | Category::Value
+            | Category::AttentionOutput
+            | Category::SharedDown
+            | Category::Other => continue,
         };
         if tensor.matrices > 1 {
             *part += bytes;

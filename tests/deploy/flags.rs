@@ -106,6 +106,9 @@ const CACHES: [&str; 7] = [
     "iq4_nl",
 ];
 
+/// How V4.1 stores what is outside its experts: no checkpoint is in it throughout.
+const PART_ONLY: &str = "fp8-block32";
+
 /// How many of them every combination is asked with.
 const USUAL_CACHES: usize = 2;
 
@@ -188,6 +191,10 @@ fn covers(written: &Written, engine: &str, caches: &[&str]) {
         for cache in caches {
             let pair = (format.id.clone(), (*cache).to_owned());
             let times = written.pairs.get(&pair).copied().unwrap_or_default();
+            if format.id == PART_ONLY {
+                assert_eq!(times, 0, "{pair:?}");
+                continue;
+            }
             // One that only a few checkpoints are published in is written for those alone.
             let least = if format.only_native { 1 } else { 20 };
             assert!(times >= least, "{pair:?}: {times} commands");

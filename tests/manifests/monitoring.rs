@@ -48,7 +48,7 @@ fn thresholds_are_the_plans() {
     let board: Value = serde_json::from_str(board.as_str().expect("text")).expect("JSON");
     assert_eq!(board["panels"].as_array().expect("panels").len(), 8);
 
-    let unpredicted = Plan::of("33b", "gaudi3", "vllm");
+    let unpredicted = Plan::of("33b", "mi350x", "vllm");
     assert_eq!(alert(&unpredicted, "FirstToken"), None);
     assert!(expression(&unpredicted, "FirstTokenP99").contains("offset 1w"));
 }
