@@ -4,7 +4,7 @@ use super::estimate::estimate;
 use super::hardware::{Device, Hardware};
 use super::load::Load;
 use super::memory::Parts;
-use super::{sglang, vllm};
+use super::{llama_cpp, sglang, vllm};
 use crate::catalog::Allocator;
 use crate::catalog::gpu::GpuKind;
 use crate::units::Bytes;
@@ -38,6 +38,8 @@ enum Class {
     LlamaCpp {
         /// Whether it is the processor's.
         processor: bool,
+        /// The device context, which differs by architecture.
+        context: Bytes,
     },
     /// The engine does not look at the device.
     Any,
@@ -91,6 +93,7 @@ impl<'a> Footprints<'a> {
             }
             Some(Allocator::LlamaCpp) => Class::LlamaCpp {
                 processor: device.kind == GpuKind::Cpu,
+                context: llama_cpp::context_on(&self.load, Some(device)),
             },
             Some(Allocator::Transformers) | None => Class::Any,
         }

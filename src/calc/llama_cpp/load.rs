@@ -11,7 +11,7 @@ use super::report::{notes, steps};
 use super::settings::{Outputs, Settings};
 use crate::calc::gguf::FileType;
 use crate::calc::gguf_tensors::{GgufTensor, LatentLayout, gguf_tensors};
-use crate::calc::hardware::Hardware;
+use crate::calc::hardware::{Device, Hardware};
 use crate::calc::load::Load;
 use crate::calc::memory::{HostParts, Memory, Parts, Scope};
 use crate::calc::mix::{self, Mix};
@@ -154,25 +154,25 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
         None => LayerWeights::of(shape, mix(load)?, (backend, &prepared.tensors)),
     };
     let staged = weights.staged(load.options.host_experts.max(prepared.left.end));
-    let mut first = true;
+    let kept = load.options.host_experts;
     let devices = prepared
         .places
         .iter()
         .zip(&prepared.devices)
-        .map(|(place, (kv_cache, compute))| {
-            let staged = staged.filter(|_| std::mem::take(&mut first) && backend == Backend::Cuda);
-            let kept = load.options.host_experts;
+        .enumerate()
+        .map(|(number, (place, (kv_cache, compute)))| {
+            // Experts of the host are copied to the first GPU.
+            let staging = staged
+                .filter(|_| number == 0 && backend == Backend::Cuda)
+                .and_then(|staged| {
+                    let buffers = Staging::of(shape, &prepared.settings, (place.output, staged))?;
+                    Some(buffers.bytes(&place.layers, staged.kept))
+                });
             Parts {
                 weights: weights.on(place, backend) - weights.spared(place, kept),
                 kv_cache: *kv_cache,
-                compute: staged
-                    .and_then(|staged| {
-                        let buffers =
-                            Staging::of(shape, &prepared.settings, (place.output, staged))?;
-                        Some(buffers.bytes(&place.layers, staged.kept))
-                    })
-                    .unwrap_or(*compute),
-                runtime: runtime(load, backend),
+                compute: staging.unwrap_or(*compute),
+                runtime: runtime(load, (backend, number)),
             }
         })
         .collect();
@@ -222,22 +222,26 @@ pub(super) fn mix(load: &Load<'_>) -> Result<Mix> {
         .ok_or_else(|| Error::Unanswerable(format!("`{mix}` is no file type of llama.cpp")))
 }
 
-/// The device context of the process; nothing on the processor.
-pub(super) fn runtime(load: &Load<'_>, backend: Backend) -> Bytes {
+/// The context of the process on a device; nothing on the processor.
+pub(super) fn runtime(load: &Load<'_>, (backend, number): (Backend, usize)) -> Bytes {
+    let device = load
+        .hardware
+        .and_then(|hardware| hardware.devices.get(number));
     match backend {
         Backend::Cpu => Bytes::ZERO,
-        Backend::Cuda => {
-            let runtime = load.engine.and_then(|engine| engine.runtime.as_ref());
-            let entry = load
-                .hardware
-                .and_then(|hardware| hardware.devices.first()?.gpu.as_ref());
-            runtime.map_or(Bytes::ZERO, |runtime| {
-                entry.map_or(runtime.context_bytes, |entry| {
-                    runtime.on(&entry.architecture)
-                })
-            })
-        }
+        Backend::Cuda => context_on(load, device),
     }
+}
+
+/// The device context on a GPU, by its architecture where it is known.
+pub(in crate::calc) fn context_on(load: &Load<'_>, device: Option<&Device>) -> Bytes {
+    let runtime = load.engine.and_then(|engine| engine.runtime.as_ref());
+    let entry = device.and_then(|device| device.gpu.as_ref());
+    runtime.map_or(Bytes::ZERO, |runtime| {
+        entry.map_or(runtime.context_bytes, |entry| {
+            runtime.on(&entry.architecture)
+        })
+    })
 }
 
 /// The device context is a measurement; the processor has none.

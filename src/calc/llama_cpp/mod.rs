@@ -21,6 +21,7 @@ pub mod settings;
 
 pub use backend::Backend;
 pub use cache::{cache_bytes, layer_bytes};
+pub(in crate::calc) use load::context_on;
 pub use load::{Prepared, file_bytes, memory, prepare, with_weights};
 pub use places::layers_by_device;
 pub use rows::{Laid, Rows};

@@ -75,7 +75,7 @@ impl Rows {
                 .map(|layer| layer_bytes(shape, &settings, (layer, backend)))
                 .collect(),
             compute: [buffer(false)?, buffer(true)?],
-            runtime: runtime(load, backend),
+            runtime: runtime(load, (backend, 0)),
         })
     }
 
