@@ -147,7 +147,9 @@ fn all(target: Target, version: Option<&str>, data: &str, skip: usize) -> Writte
     let engine = target.engine().expect("an engine");
     let runs = |format: &&dsk::catalog::Format| format.engines.iter().any(|id| id == engine);
     let mut written = Written::default();
-    for (number, model) in (0..).zip(catalog.models().expect("models")) {
+    // What differs by version are names of flags: every fourth model shows them.
+    let step = if version.is_some() { 4 } else { 1 };
+    for (number, model) in (0..).zip(catalog.models().expect("models")).step_by(step) {
         for (place, format) in (number..).zip(formats.iter().filter(runs)) {
             // The usual caches, and one of the others in turn: engines say of a cache whether they have it, no more.
             let others = &CACHES[USUAL_CACHES..];
@@ -215,7 +217,13 @@ fn one(
     } else {
         vec![SplitAsked::default()]
     };
-    for (place, split) in splits.into_iter().enumerate() {
+    // Splits and caches are written apart from each other: every split with the first cache, two with the others.
+    let first = if kv == CACHES[0] {
+        0
+    } else {
+        splits.len().saturating_sub(2)
+    };
+    for (place, split) in splits.into_iter().enumerate().skip(first) {
         let written_for = |gpu: &str| {
             let mut wish = Wish::of(target, gpu);
             (wish.format, wish.kv, wish.split) = (Some(format), Some(kv), split);
