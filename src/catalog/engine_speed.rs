@@ -230,6 +230,38 @@ pub struct Batches {
     pub spread: Spread,
     /// Where that was measured.
     pub source: String,
+    /// How fast quantized weights are multiplied for the sequences beyond the first.
+    #[serde(default)]
+    pub further: Vec<Further>,
+}
+
+/// How fast weights in blocks are multiplied for the sequences of a batch beyond the first, in operations per second.
+///
+/// A few are multiplied as vectors, one after the other; many as a matrix.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Further {
+    /// The class of model.
+    pub class: ModelClass,
+    /// The most sequences that count as few.
+    pub few: f64,
+    /// Operations per second for those.
+    pub few_operations_per_second: f64,
+    /// The same for each beyond them.
+    pub many_operations_per_second: f64,
+    /// Where that was measured.
+    pub source: String,
+}
+
+impl Further {
+    /// Seconds that `further` sequences beyond the first take, each of so many `operations`.
+    #[must_use]
+    pub fn seconds(&self, further: f64, operations: f64) -> f64 {
+        let few = further.min(self.few - 1.0);
+        operations
+            * (few / self.few_operations_per_second
+                + (further - few) / self.many_operations_per_second)
+    }
 }
 
 /// Measured over modelled, from the 10th to the 90th percentile.

@@ -152,6 +152,30 @@ pub(crate) fn llama_cpp_h200() -> Vec<Row> {
         .collect()
 }
 
+pub(crate) fn llama_cpp_batched() -> Vec<Row> {
+    let row = |row: Vec<&str>| {
+        let output = number(row[3]);
+        let seconds = decimal(row[5]).expect("seconds");
+        Row {
+            workload: Workload {
+                sequences: number(row[1]),
+                ..Workload::one(number(row[2]), output)
+            },
+            first: decimal(row[4]),
+            token: Some(seconds / float(output)),
+            ..single(
+                "llamacpp-batched",
+                "llama.cpp",
+                [row[0], "q4_k_m", "h200-sxm"],
+            )
+        }
+    };
+    lines(include_str!("../data/speed-llamacpp-batched-h200.csv"))
+        .into_iter()
+        .map(row)
+        .collect()
+}
+
 pub(crate) fn llama_cpp_boards() -> Vec<Row> {
     let mut rows = Vec::new();
     for row in lines(include_str!("../data/speed-llamacpp-boards.csv")) {
