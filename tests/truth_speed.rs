@@ -133,7 +133,13 @@ fn an_unmeasured_loop_conserves_work() {
             ..Workload::one(1024, 1024)
         };
         let what = ["deepseek-coder-6.7b", "q4_k_m", "rtx-4090"];
-        let answer = ask(&catalog, &question("llama.cpp", what, workload));
+        let row = question("llama.cpp", what, workload);
+        let setup = Setup::of(&catalog, &row);
+        let load = setup.load(&row);
+        let mut engine = load.engine.expect("an engine").clone();
+        engine.speed.as_mut().expect("constants").queue = None;
+        let engine = Some(&engine);
+        let answer = speed(&Load { engine, ..load }, &workload);
         let token = answer.time_per_output_token.expect("a figure").value;
         (
             answer.throughput.expect("a figure").value,
@@ -153,6 +159,18 @@ fn an_unmeasured_loop_conserves_work() {
             .iter()
             .any(|note| note.starts_with("no closed loop of llama.cpp"))
     );
+}
+
+/// Up to 16 clients of a server with 16 places made the constants: in the fit, and nothing is left out.
+#[test]
+fn closed_loops_of_llama_cpp_on_an_h200_are_near() {
+    let [first, token, rate] = errors("llama.cpp, H200, served", &speed_rows::llama_cpp_served());
+    assert!(first.at(0.5) <= 0.18 && first.at(1.0) <= 0.50);
+    assert!(token.at(0.5) <= 0.07 && token.at(1.0) <= 0.28);
+    assert!(rate.at(0.5) <= 0.07 && rate.at(1.0) <= 0.19);
+    for errors in [&first, &token, &rate] {
+        assert!(errors.coverage() >= 0.8);
+    }
 }
 
 /// However many clients wait, tokens come no faster than those of all that the cache holds midway.

@@ -218,6 +218,10 @@ pub struct Queue {
     pub stream_seconds: f64,
     /// The share of the excess clients' turns that a request waits for.
     pub wait: f64,
+    /// Bytes per second with which a server puts the cache of each finished request aside in host memory, while all else
+    /// waits; none where it does not.
+    #[serde(default)]
+    pub saved_bytes_per_second: Option<f64>,
     /// Where that was measured.
     pub source: String,
 }

@@ -176,6 +176,32 @@ pub(crate) fn llama_cpp_batched() -> Vec<Row> {
         .collect()
 }
 
+/// Loops with no more clients than the server had places for.
+pub(crate) fn llama_cpp_served() -> Vec<Row> {
+    let row = |row: Vec<&str>| {
+        let concurrency = number(row[1]);
+        Row {
+            workload: Workload {
+                sequences: concurrency,
+                view: View::Served { concurrency },
+                ..Workload::one(512, number(row[4]))
+            },
+            first: decimal(row[5]),
+            token: decimal(row[6]),
+            ..single(
+                "llamacpp-served",
+                "llama.cpp",
+                [row[0], "q4_k_m", "h200-sxm"],
+            )
+        }
+    };
+    lines(include_str!("../data/speed-llamacpp-served-h200.csv"))
+        .into_iter()
+        .filter(|row| number(row[1]) <= 16)
+        .map(row)
+        .collect()
+}
+
 pub(crate) fn llama_cpp_boards() -> Vec<Row> {
     let mut rows = Vec::new();
     for row in lines(include_str!("../data/speed-llamacpp-boards.csv")) {

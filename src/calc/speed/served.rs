@@ -32,10 +32,14 @@ pub(super) fn times(run: &Run<'_>, concurrency: u64) -> Result<Times, Unknown> {
     let decoding = beat / super::prepared::drafted(run, batch)?;
     // Replicas compute the others' prompts beside each other.
     let spread = prefill::prompts(run, run.places.data).ok_or(run.without_prompts())?;
-    let others = (batch - 1.0).max(0.0) * spread.work / run.places.data;
+    let length = float(run.workload.cached) + float(run.workload.input) + output;
+    let saved = queue.saved_bytes_per_second.map_or(0.0, |rate| {
+        run.volume.cache.held(length, run.places.tensor) / rate
+    });
+    let others = (batch - 1.0).max(0.0) * (spread.work / run.places.data + saved);
     let token = decoding + (1.0 - queue.burst) * others / output.max(1.0);
     let admitted = queue.base_seconds
-        + prompt.total() * queue.prefills
+        + (prompt.total() + saved) * queue.prefills
         + queue.burst * others
         + queue.steps * beat;
     let turns = (clients / batch - 1.0).max(0.0);
