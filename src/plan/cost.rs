@@ -29,21 +29,23 @@ pub struct Cost {
     pub price: Price,
 }
 
-/// What a device rents for: on demand where that is sourced, else for years, else what it costs an owner.
+/// How far a kind of price stands from the one that most devices of servers have, and that others are compared by.
+pub(super) fn price_rank(kind: &str) -> u8 {
+    if kind.starts_with("rental") {
+        0
+    } else if kind == "on-demand" {
+        1
+    } else {
+        2
+    }
+}
+
+/// What a device rents for: for years where that is sourced, else on demand, else what it costs an owner.
 #[must_use]
 pub fn price(gpu: &Gpu) -> Option<Price> {
-    let rank = |kind: &str| {
-        if kind == "on-demand" {
-            0
-        } else if kind.starts_with("rental") {
-            1
-        } else {
-            2
-        }
-    };
     let best = gpu.prices.iter().min_by(|one, other| {
-        rank(&one.kind)
-            .cmp(&rank(&other.kind))
+        price_rank(&one.kind)
+            .cmp(&price_rank(&other.kind))
             .then(one.usd_per_hour.total_cmp(&other.usd_per_hour))
     })?;
     Some(Price {

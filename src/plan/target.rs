@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cost::{Price, price};
+use super::cost::{Price, price, price_rank};
 use super::rank::is_usual;
 use super::space::{Configuration, Space, singles};
 use super::{Plan, Wish, finish, formats, one, rates};
@@ -266,7 +266,7 @@ fn offer(
     }))
 }
 
-/// Cheapest first; without a price the fewest, then the smallest.
+/// Cheapest first, each kind of price by itself; without a price the fewest, then the smallest.
 fn sort(offers: &mut [Offer]) {
     let size = |offer: &Offer| {
         let device = offer
@@ -281,8 +281,13 @@ fn sort(offers: &mut [Offer]) {
     };
     offers.sort_by(|one, other| {
         let price = |offer: &Offer| offer.usd_per_hour.unwrap_or(f64::INFINITY);
-        price(one)
-            .total_cmp(&price(other))
+        let kind = |offer: &Offer| {
+            let price = offer.price.as_ref();
+            price.map_or(u8::MAX, |price| price_rank(&price.kind))
+        };
+        kind(one)
+            .cmp(&kind(other))
+            .then(price(one).total_cmp(&price(other)))
             .then(one.count.cmp(&other.count))
             .then(size(one).cmp(&size(other)))
             .then(one.gpu.cmp(&other.gpu))

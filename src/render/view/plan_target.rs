@@ -84,13 +84,21 @@ fn table(offers: &[&Offer], (wish, limit): (&Wish, usize)) -> Table {
         ("TTFT", Align::Right),
         ("TPOT", Align::Right),
     ]);
+    let first = kind(offers.first());
     for (offer, rank) in offers.iter().zip(1..).take(limit) {
-        table.rows.push(row(offer, rank, wish));
+        let other_kind = offer.price.is_some() && kind(Some(offer)) != first;
+        table.rows.push(row(offer, (rank, other_kind), wish));
     }
     table
 }
 
-fn row(offer: &Offer, rank: u64, wish: &Wish) -> Vec<String> {
+/// What the price of an offer pays for.
+fn kind<'a>(offer: Option<&&'a Offer>) -> Option<&'a str> {
+    let price = offer?.price.as_ref()?;
+    Some(price.kind.as_str())
+}
+
+fn row(offer: &Offer, (rank, other_kind): (u64, bool), wish: &Wish) -> Vec<String> {
     let plan = &offer.plan;
     let speed = if wish.traffic.concurrency.is_some() || plan.request.sequences > 1 {
         &plan.full.speed
@@ -104,9 +112,10 @@ fn row(offer: &Offer, rank: u64, wish: &Wish) -> Vec<String> {
     vec![
         rank.to_string(),
         format!("{} x {}", offer.count, offer.gpu),
-        offer
-            .usd_per_hour
-            .map_or_else(|| "-".to_owned(), |price| format!("{price:.2}")),
+        offer.usd_per_hour.map_or_else(
+            || "-".to_owned(),
+            |price| format!("{price:.2}{}", if other_kind { "!" } else { "" }),
+        ),
         engine.map_or_else(String::new, |engine| engine.name.clone()),
         match offer.availability {
             Availability::Ready => plan.request.format.id.clone(),
@@ -125,6 +134,17 @@ fn legend(offers: &[&Offer], limit: usize) -> String {
     let mut parts = Vec::new();
     if let Some(price) = price {
         parts.push(format!("prices: {} of {} first", price.kind, price.date));
+        let first = kind(offers.first());
+        let other = offers
+            .iter()
+            .take(limit)
+            .find(|offer| kind(Some(offer)) != first);
+        if let Some(other) = other.and_then(|offer| offer.price.as_ref()) {
+            parts.push(format!(
+                "! {}, not to be compared with those above",
+                other.kind
+            ));
+        }
     }
     if hidden > 0 {
         parts.push(format!("{hidden} more with --limit"));
