@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Plan, Wish};
 use crate::calc::load::Split;
-use crate::calc::speed::Speed;
+use crate::calc::speed::{Range, Speed};
 use crate::catalog::Allocator;
 use crate::request::Traffic;
 use crate::units::float;
@@ -33,8 +33,8 @@ impl Goal {
     }
 }
 
-/// Best first: plans without the figure last, and before them pipelines, whose speed nobody measured and whose
-/// stages are never quite equal; among equals the one that asks least of the engine.
+/// Best first: plans without the figure last; pipelines, whose speed nobody measured and whose stages are never quite
+/// equal, by the worse end of their range; among equals the one that asks least of the engine.
 pub(super) fn sort(plans: &mut [Plan], wish: &Wish) {
     plans.sort_by(|one, other| order(one, other, wish));
 }
@@ -45,24 +45,19 @@ fn order(one: &Plan, other: &Plan, wish: &Wish) -> Ordering {
         let usual = is_usual(split);
         (!usual, split.expert, split.pipeline, split.data)
     };
-    class(one, wish)
-        .cmp(&class(other, wish))
-        .then_with(|| score(one, wish).total_cmp(&score(other, wish)))
+    score(one, wish)
+        .total_cmp(&score(other, wish))
         .then_with(|| simpler(one).cmp(&simpler(other)))
 }
 
-/// How sure the figure is: known, of a pipeline between devices that share layers in other plans, unknown.
-fn class(plan: &Plan, wish: &Wish) -> u8 {
+/// Whether devices that share layers in other plans pass them on to each other.
+fn is_unmeasured(plan: &Plan) -> bool {
     let lies_in_a_row = plan
         .request
         .engine
         .as_ref()
         .is_some_and(|engine| engine.allocator == Allocator::LlamaCpp);
-    if score(plan, wish).is_infinite() {
-        2
-    } else {
-        u8::from(plan.request.split.pipeline > 1 && !lies_in_a_row)
-    }
+    plan.request.split.pipeline > 1 && !lies_in_a_row
 }
 
 /// Whether replicas have whole experts on each device, as vLLM's and SGLang's guides start them.
@@ -77,15 +72,25 @@ pub(super) fn is_usual(split: Split) -> bool {
 
 /// The less, the better; infinite where it is not known.
 pub(super) fn score(plan: &Plan, wish: &Wish) -> f64 {
+    let worse = is_unmeasured(plan);
+    let rate = || {
+        let rate = plan.full.speed.throughput?;
+        Some(if worse { rate.low } else { rate.value })
+    };
     let known = match wish.goal {
-        Goal::Latency => answer_seconds(asked(plan, wish), &wish.traffic),
-        Goal::Throughput => plan.full.speed.throughput.map(|rate| -rate.value),
+        Goal::Latency => {
+            let speed = asked(plan, wish);
+            let time = |range: Range| if worse { range.high } else { range.value };
+            answer(speed, &wish.traffic, time)
+        }
+        Goal::Throughput => rate().map(|rate| -rate),
         // On the same devices the most tokens are the cheapest.
-        Goal::Cost => plan
-            .cost
-            .as_ref()
-            .map(|cost| cost.usd_per_million_output_tokens)
-            .or(plan.full.speed.throughput.map(|rate| -rate.value)),
+        Goal::Cost => match (&plan.cost, plan.full.speed.throughput, rate()) {
+            (Some(cost), Some(full), Some(rate)) => {
+                Some(cost.usd_per_million_output_tokens * full.value / rate)
+            }
+            (_, _, rate) => rate.map(|rate| -rate),
+        },
     };
     known.unwrap_or(f64::INFINITY)
 }
@@ -99,12 +104,12 @@ pub(super) fn asked<'a>(plan: &'a Plan, wish: &Wish) -> &'a Speed {
     }
 }
 
-/// Seconds until one answer is complete.
-pub(super) fn answer_seconds(speed: &Speed, traffic: &Traffic) -> Option<f64> {
-    let first = speed.time_to_first_token?.value;
+/// Seconds until one answer is complete, each time taken from its range.
+fn answer(speed: &Speed, traffic: &Traffic, time: impl Fn(Range) -> f64) -> Option<f64> {
+    let first = time(speed.time_to_first_token?);
     let more = float(traffic.output.saturating_sub(1));
     match speed.time_per_output_token {
-        Some(token) => Some(first + more * token.value),
+        Some(token) => Some(first + more * time(token)),
         None if traffic.output < 2 => Some(first),
         None => None,
     }

@@ -84,7 +84,8 @@ pub(super) fn step(run: &Run<'_>, batch: f64) -> Step {
         compute: (1.0 - on_host) * arithmetic(run, batch),
         link: exchange(run, here)
             + layers * fixed_exchange(run)
-            + (places.row - 1.0) * constants.hop_seconds,
+            + (places.row - 1.0) * constants.hop_seconds
+            + handed_on(run, here),
         overhead: constants.step_seconds + layers * found.layer + here * constants.sequence_seconds,
     }
     .times(machine.slower)
@@ -143,6 +144,11 @@ pub(super) fn exchange(run: &Run<'_>, tokens: f64) -> f64 {
         0.0
     };
     summed + sent
+}
+
+/// Seconds that `tokens` tokens' activations take between servers that have layers one after another.
+pub(super) fn handed_on(run: &Run<'_>, tokens: f64) -> f64 {
+    tokens * float(run.volume.shape.hidden) * EXCHANGED * run.places.far_row
 }
 
 fn fixed_exchange(run: &Run<'_>) -> f64 {

@@ -34,6 +34,9 @@ pub(super) struct Places {
     pub(super) link: f64,
     /// The same for those that share its experts.
     pub(super) expert_link: f64,
+    /// Seconds that a byte takes between servers, over all that layers pass one after another; nothing where the
+    /// network is not known, as a stage's activations are small.
+    pub(super) far_row: f64,
 }
 
 impl Places {
@@ -61,6 +64,7 @@ impl Places {
             row: float(row),
             link: link(machine, tensor)?,
             expert_link: link(machine, sharing)?,
+            far_row: far_row(machine, (row, devices)),
         })
     }
 
@@ -73,6 +77,13 @@ impl Places {
     pub(super) fn sharing(&self) -> f64 {
         self.tensor * self.data
     }
+}
+
+/// Seconds that a byte takes over the network between `row` stages on `devices`.
+fn far_row(machine: &Machine<'_>, (row, devices): (u64, u64)) -> f64 {
+    let servers = machine.per_node.map_or(1, |held| devices.div_ceil(held));
+    let hops = servers.min(row).saturating_sub(1);
+    machine.far_link.map_or(0.0, |rate| float(hops) / rate)
 }
 
 /// The link among `devices`: the network where they do not fit one node.

@@ -1,6 +1,6 @@
 //! Prompts: all their tokens at once, chunk by chunk.
 
-use super::decode::exchange;
+use super::decode::{exchange, handed_on};
 use super::machine::Lay;
 use super::prepared::Run;
 use crate::units::float;
@@ -63,7 +63,7 @@ pub(super) fn prompts(run: &Run<'_>, prompts: f64) -> Option<Prompt> {
         Lay::Sharded => count.max(prompts),
     };
     let overlap = places.row * pieces / (pieces + places.row - 1.0) / machine.slower;
-    let hops = (places.row - 1.0) * constants.prefill_hop_seconds;
+    let hops = (places.row - 1.0) * constants.prefill_hop_seconds + handed_on(run, here);
     Some(Prompt {
         work: work / overlap,
         chunks: chunks / overlap + hops,
