@@ -52,7 +52,10 @@ struct Delta {
     role: Option<String>,
     #[serde(default)]
     content: Option<String>,
-    #[serde(default, alias = "reasoning")]
+    #[serde(default)]
+    reasoning: Option<String>,
+    /// The older name; vLLM sends both (`handle_deprecated_reasoning_content` of its `DeltaMessage`).
+    #[serde(default)]
     reasoning_content: Option<String>,
     #[serde(default)]
     tool_calls: Option<Value>,
@@ -102,7 +105,7 @@ impl Choice {
         let Some(delta) = &self.delta else {
             return false;
         };
-        let texts = [&delta.content, &delta.reasoning_content];
+        let texts = [&delta.content, &delta.reasoning, &delta.reasoning_content];
         if delta.tool_calls.is_some() || texts.into_iter().any(|text| is_filled(text.as_ref())) {
             return true;
         }
@@ -169,6 +172,11 @@ mod tests {
             ),
             (
                 r#"{"choices": [{"delta": {"reasoning": "a"}}]}"#,
+                true,
+                false,
+            ),
+            (
+                r#"{"choices": [{"delta": {"reasoning": "a", "reasoning_content": "a"}}]}"#,
                 true,
                 false,
             ),
