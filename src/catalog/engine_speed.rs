@@ -85,6 +85,20 @@ impl EngineSpeed {
     pub fn host(&self, class: ModelClass) -> Option<&HostMemory> {
         self.host.iter().find(|host| host.class == class)
     }
+
+    /// How much slower devices of `architecture` are; none where that was not measured.
+    #[must_use]
+    pub fn slower_on(&self, architecture: &str) -> Option<&Slower> {
+        let mut slower = self.slower.iter();
+        slower.find(|slower| slower.on.iter().any(|on| on == architecture))
+    }
+
+    /// How fast further sequences of a batch are multiplied with models of `class`; none where that was not measured.
+    #[must_use]
+    pub fn further(&self, class: ModelClass) -> Option<&Further> {
+        let mut further = self.batches.iter().flat_map(|batches| &batches.further);
+        further.find(|further| further.class == class)
+    }
 }
 
 /// Devices, models and kernels that constants were measured on; what is not named holds for all.

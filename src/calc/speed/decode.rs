@@ -110,14 +110,7 @@ fn arithmetic(run: &Run<'_>, batch: f64) -> f64 {
         .map_or(0.0, |(share, rate)| {
             2.0 * (common + experts) / (rate * share)
         });
-    let batches = machine.constants.batches.as_ref();
-    let further = batches
-        .filter(|_| found.unpack.is_some())
-        .and_then(|batches| {
-            let mut classes = batches.further.iter();
-            classes.find(|further| further.class == machine.key.class)
-        });
-    let multiplying = match further {
+    let multiplying = match machine.further {
         Some(further) => further.seconds(multiplied, 2.0 * (common + experts)),
         None => machine
             .peak

@@ -5,7 +5,7 @@ use super::host::Host;
 use crate::calc::hardware::Device;
 use crate::calc::load::Load;
 use crate::catalog::calibration::ANY_PROCESSOR;
-use crate::catalog::engine_speed::{EngineSpeed, Factor, Kernel, ModelClass};
+use crate::catalog::engine_speed::{EngineSpeed, Factor, Further, Kernel, ModelClass};
 use crate::catalog::format::{Arithmetic, Format, Storage};
 use crate::catalog::gpu::{GpuKind, Link, Peak};
 use crate::catalog::shape::FeedForward;
@@ -45,6 +45,8 @@ pub(super) struct Machine<'a> {
     pub(super) peak16: Option<f64>,
     /// 16-bit operations per second of the units that unpack weights, where they are sourced.
     pub(super) unpacking: Option<f64>,
+    /// How fast further sequences of a batch are multiplied, where weights are unpacked and that was measured.
+    pub(super) further: Option<&'a Further>,
     /// The arithmetic whose peak is not sourced, of a device that is no processor.
     pub(super) no_peak: Option<&'static str>,
     /// Bytes per second of a link within a node and across PCI Express, one direction, where they are sourced.
@@ -179,10 +181,7 @@ impl<'a> Machine<'a> {
         if let (Some(words), Some(_), None) = (no_peak, found.unpack, unpacking) {
             return Err(lacks(first.name, words));
         }
-        let slower = constants
-            .slower
-            .iter()
-            .find(|slower| slower.on.iter().any(|on| on == architecture));
+        let slower = constants.slower_on(architecture);
         Ok(Self {
             engine: &engine.name,
             device: first.name,
@@ -197,6 +196,7 @@ impl<'a> Machine<'a> {
             peak: peak(key.kernel),
             peak16: peak(Kernel::Fp16),
             unpacking,
+            further: found.unpack.and_then(|_| constants.further(key.class)),
             no_peak,
             link: slowest_link(&gpus),
             far_link: hardware.network.map(float),
@@ -252,10 +252,7 @@ fn known<'d>(
         (GpuKind::Cpu, _) => constants.host(class(load)).is_some(),
         (_, Some(gpu)) => {
             constants.vendors.contains(&gpu.vendor)
-                || constants
-                    .slower
-                    .iter()
-                    .any(|slower| slower.on.contains(&gpu.architecture))
+                || constants.slower_on(&gpu.architecture).is_some()
         }
         // What is missing of a device without an entry is said below.
         (_, None) => true,

@@ -226,14 +226,10 @@ impl<'a> Prepared<'a> {
         } else {
             seen
         };
-        let slower = constants.slower.iter().find(|slower| {
-            let architecture = self.machine.key.architecture;
-            slower.on.iter().any(|on| on == architecture)
-        });
-        if let Some(slower) = slower {
+        if let Some(slower) = constants.slower_on(self.machine.key.architecture) {
             spread = spread.holding(slower.range);
         }
-        if together(workload) > 1
+        if workload.at_once() > 1
             && let Some(batches) = &constants.batches
         {
             spread = spread.beside(batches.spread);
@@ -338,13 +334,5 @@ impl Refitted<'_> {
             workload,
         };
         run.times()
-    }
-}
-
-/// Sequences that a step has at once.
-fn together(workload: &Workload) -> u64 {
-    match workload.view {
-        View::Static => workload.sequences,
-        View::Served { concurrency } => concurrency,
     }
 }

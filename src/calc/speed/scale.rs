@@ -1,6 +1,6 @@
 //! What measurements on a machine say of the figures that are predicted for it.
 
-use super::workload::{Range, Times, View, Workload};
+use super::workload::{Range, Times, Workload};
 use crate::catalog::Calibration;
 use crate::catalog::calibration::Level;
 use crate::catalog::engine_speed::Spread;
@@ -174,11 +174,7 @@ impl Curve {
     /// The scale for so many clients as `workload` has: between two that were measured, along the logarithm of
     /// clients; beyond them, that of the nearest.
     fn at(&self, workload: &Workload) -> Option<Found> {
-        let clients = match workload.view {
-            View::Static => workload.sequences,
-            View::Served { concurrency } => concurrency,
-        };
-        let asked = float(clients.max(1)).ln();
+        let asked = float(workload.at_once().max(1)).ln();
         let place = |point: &Point| point.clients.unwrap_or(asked);
         let before = self.0.iter().rfind(|point| place(point) <= asked);
         let behind = self.0.iter().find(|point| place(point) >= asked);
@@ -249,6 +245,7 @@ fn source(calibration: &Calibration, levels: &[&Level]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::workload::View;
     use super::*;
     use crate::catalog::Entry;
 

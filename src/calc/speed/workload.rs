@@ -35,6 +35,14 @@ impl Workload {
             speculative: false,
         }
     }
+
+    /// Sequences that a step has at once.
+    pub(super) fn at_once(&self) -> u64 {
+        match self.view {
+            View::Static => self.sequences,
+            View::Served { concurrency } => concurrency,
+        }
+    }
 }
 
 /// How requests come.
