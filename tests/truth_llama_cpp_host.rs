@@ -12,7 +12,7 @@ use dsk::calc::gguf_tensors::{Category, Element, GgufTensor, LatentLayout, gguf_
 use dsk::calc::hardware::{Device, Hardware};
 use dsk::calc::llama_cpp::memory;
 use dsk::calc::load::{LayerSplit, Load, Options, Split};
-use dsk::catalog::model::{ExpertSizes, FileSizes};
+use dsk::catalog::model::{FileSizes, LayerSizes};
 use dsk::catalog::{Catalog, KvFormat, Model};
 use dsk::units::{Bytes, Tokens};
 
@@ -64,8 +64,7 @@ fn model(catalog: &Catalog, id: &str) -> Model {
     let mut file = FileSizes {
         total: Bytes::ZERO,
         embedding: Bytes::ZERO,
-        layers: vec![Bytes::ZERO; layers],
-        experts: vec![ExpertSizes::default(); layers],
+        layers: vec![LayerSizes::default(); layers],
         output: Bytes::ZERO,
         is_gguf: true,
         multi_head: false,
@@ -90,8 +89,8 @@ fn add(file: &mut FileSizes, tensor: &GgufTensor, bytes: Bytes) {
     let Range { start, end } = tensor.layers;
     for layer in start..end {
         let layer = usize::try_from(layer).expect("few layers");
-        file.layers[layer] += bytes;
-        let experts = &mut file.experts[layer];
+        let LayerSizes { total, experts } = &mut file.layers[layer];
+        *total += bytes;
         let part = match tensor.category {
             Category::Gate => &mut experts.gate,
             Category::Up => &mut experts.up,

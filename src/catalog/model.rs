@@ -44,15 +44,22 @@ pub struct FileSizes {
     /// The token embedding.
     pub embedding: Bytes,
     /// Each decoder layer.
-    pub layers: Vec<Bytes>,
-    /// What of it are routed experts.
-    pub experts: Vec<ExpertSizes>,
+    pub layers: Vec<LayerSizes>,
     /// Head, final norm, and whatever belongs to no layer.
     pub output: Bytes,
     /// Whether it is a GGUF, whose format cannot be chosen any more.
     pub is_gguf: bool,
     /// Whether a GGUF with latent attention was made before llama.cpp could cache the latent alone.
     pub multi_head: bool,
+}
+
+/// Bytes of a decoder layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LayerSizes {
+    /// All of it.
+    pub total: Bytes,
+    /// What of it are routed experts.
+    pub experts: ExpertSizes,
 }
 
 /// Bytes of a layer's routed experts.

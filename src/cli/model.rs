@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::calc::gguf_tensors::LatentLayout;
-use crate::catalog::model::FileSizes;
+use crate::catalog::model::{FileSizes, LayerSizes};
 use crate::catalog::{Catalog, Model};
 use crate::error::Result;
 use crate::files::{self, FileKind, FileModel};
@@ -27,8 +27,12 @@ fn with_sizes(found: FileModel) -> (Model, Vec<String>) {
         FileSizes {
             total: weights.bytes(),
             embedding: placed.embedding,
-            layers: placed.layers,
-            experts: placed.experts,
+            layers: placed
+                .layers
+                .into_iter()
+                .zip(placed.experts)
+                .map(|(total, experts)| LayerSizes { total, experts })
+                .collect(),
             output: placed.output,
             is_gguf: found.kind == FileKind::Gguf,
             multi_head: found.layout == LatentLayout::MultiHead,

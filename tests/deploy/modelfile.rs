@@ -148,7 +148,6 @@ fn from(path: &str, served: &str) -> Option<String> {
         total: dsk::units::Bytes(1),
         embedding: dsk::units::Bytes(1),
         layers: vec![],
-        experts: Vec::new(),
         output: dsk::units::Bytes(0),
         is_gguf: true,
         multi_head: false,

@@ -10,7 +10,7 @@ use crate::calc::gguf_tensors::{Category, GgufTensor};
 use crate::calc::mix::{Mix, each_run};
 use crate::calc::tensors::Section;
 use crate::catalog::Shape;
-use crate::catalog::model::FileSizes;
+use crate::catalog::model::{FileSizes, LayerSizes};
 use crate::catalog::shape::FeedForward;
 use crate::units::Bytes;
 
@@ -114,7 +114,7 @@ impl LayerWeights {
     /// What the user's own file holds.
     pub(super) fn of_file(file: &FileSizes) -> Self {
         let mut runs = Vec::with_capacity(file.layers.len() * 4);
-        for ((layer, each), experts) in (0..).zip(&file.layers).zip(&file.experts) {
+        for (layer, LayerSizes { total, experts }) in (0..).zip(&file.layers) {
             let mut held = |bytes: Bytes, experts| {
                 runs.push(Held {
                     layers: layer..layer + 1,
@@ -123,7 +123,7 @@ impl LayerWeights {
                     experts,
                 });
             };
-            held(*each - experts.gate - experts.up - experts.down, None);
+            held(*total - experts.gate - experts.up - experts.down, None);
             held(experts.gate, Some(Category::Gate));
             held(experts.up, Some(Category::Up));
             held(experts.down, Some(Category::Down));

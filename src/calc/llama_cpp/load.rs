@@ -149,10 +149,7 @@ pub fn memory(load: &Load<'_>) -> Result<Memory> {
 pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
     let shape = &load.model.shape;
     let backend = prepared.backend;
-    let weights = match load.model.file.as_ref().filter(|file| file.is_gguf) {
-        Some(file) => LayerWeights::of_file(file),
-        None => LayerWeights::of(shape, mix(load)?, (backend, &prepared.tensors)),
-    };
+    let weights = layer_weights(load, (backend, &prepared.tensors))?;
     let staged = weights.staged(load.options.host_experts.max(prepared.left.end));
     let kept = load.options.host_experts;
     let devices = prepared
@@ -195,6 +192,17 @@ pub fn with_weights(load: &Load<'_>, prepared: &Prepared) -> Result<Memory> {
     Ok(memory)
 }
 
+/// The weights of the user's own file, else those that the format makes of `tensors`.
+pub(super) fn layer_weights(
+    load: &Load<'_>,
+    from: (Backend, &[GgufTensor]),
+) -> Result<LayerWeights> {
+    match load.model.file.as_ref().filter(|file| file.is_gguf) {
+        Some(file) => Ok(LayerWeights::of_file(file)),
+        None => Ok(LayerWeights::of(&load.model.shape, mix(load)?, from)),
+    }
+}
+
 /// Bytes of all tensors in the file, those of draft layers included; none when the format is no GGUF type.
 #[must_use]
 pub fn file_bytes(load: &Load<'_>) -> Option<Bytes> {
@@ -210,7 +218,7 @@ pub fn file_bytes(load: &Load<'_>) -> Option<Bytes> {
 }
 
 /// The file type of the question's format.
-pub(super) fn mix(load: &Load<'_>) -> Result<Mix> {
+fn mix(load: &Load<'_>) -> Result<Mix> {
     let Storage::Gguf { mix } = &load.format.storage else {
         return Err(Error::Unanswerable(format!(
             "llama.cpp does not run `{}`: it is no GGUF type",

@@ -9,7 +9,7 @@ use super::backend::Backend;
 use super::cache::layer_bytes;
 use super::compute::{self, Part, Staging};
 use super::layer_weights::LayerWeights;
-use super::load::{mix, runtime, settings, unknown};
+use super::load::{layer_weights, runtime, settings, unknown};
 use super::places::Place;
 use crate::calc::gguf_tensors::gguf_tensors;
 use crate::calc::load::Load;
@@ -60,10 +60,7 @@ impl Rows {
             };
             compute::device(shape, &settings, backend, part).ok_or_else(|| unknown(load))
         };
-        let weights = match load.model.file.as_ref().filter(|file| file.is_gguf) {
-            Some(file) => LayerWeights::of_file(file),
-            None => LayerWeights::of(shape, mix(load)?, (backend, &tensors)),
-        };
+        let weights = layer_weights(load, (backend, &tensors))?;
         let staged = weights.staged(shape.layers);
         let staging =
             |output| staged.and_then(|staged| Staging::of(shape, &settings, (output, staged)));
