@@ -110,13 +110,9 @@ fn as_saved(request: &Request, calibration: &Calibration) -> Request {
 }
 
 fn machine(request: &Request) -> Result<(&Engine, &Hardware, &Device)> {
-    let hardware = request
-        .hardware
-        .as_ref()
-        .ok_or_else(|| unsaved("no hardware is named: --gpu this, or --gpu NAME"))?;
-    let device = hardware
-        .devices
-        .first()
+    let hardware = request.hardware.as_ref();
+    let (hardware, device) = hardware
+        .and_then(|hardware| Some((hardware, hardware.devices.first()?)))
         .ok_or_else(|| unsaved("no hardware is named: --gpu this, or --gpu NAME"))?;
     let engine = request
         .engine
